@@ -17,7 +17,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table. `name` is `schema.table` as the connector names it; `unique` lists further unique keys (column names)."""
+    """One table. `name` is `schema.table` as the connector names it; `unique` lists further unique keys."""
 
     name: str
     columns: Mapping[str, Column]

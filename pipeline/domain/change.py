@@ -1,0 +1,96 @@
+"""What the log says, in our words. Adapters turn a connector's envelope into these; nothing past them knows it.
+
+An *offset* is a place in our log (an int), a *position* is a place in the source (see `Position`).
+Times are milliseconds since the Unix epoch, in UTC, by the source's clock.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Position(NamedTuple):
+    """A place in a PostgreSQL source: the log sequence number, ordered as an int, written as `0/1A2B3C`."""
+
+    order: int
+
+    def __str__(self) -> str:
+        return f"{self.order >> 32:X}/{self.order & 0xFFFFFFFF:X}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Position":
+        """The inverse of `str`. Raises ValueError."""
+        high, _, low = text.partition("/")
+        return cls((int(high, 16) << 32) + int(low, 16))
+
+
+@dataclass(slots=True)
+class RowChange:
+    """A row as it is now; `row` None = it is gone. `table` is the engine's fold of that table."""
+
+    table: Any
+    pk: Any
+    row: Any
+
+
+@dataclass(slots=True)
+class SnapshotRow:
+    """A row read by a snapshot. `stage` is Debezium's: first, true, last, .. or incremental."""
+
+    table: Any
+    pk: Any
+    row: Any
+    stage: str
+    position: Position | None
+    time_ms: int
+
+
+@dataclass(slots=True)
+class Truncated:
+    """Every row of a table is gone."""
+
+    table: Any
+
+
+@dataclass(slots=True)
+class Begin:
+    """A source transaction starts (or starts again after the capture was killed)."""
+
+
+@dataclass(slots=True)
+class End:
+    """A source transaction is complete: `position` is its commit's, `rows` how many changes it carried."""
+
+    position: Position
+    time_ms: int
+    rows: int
+
+
+@dataclass(slots=True)
+class Mark:
+    """A logical message: commit order up to here is complete at `time_ms`."""
+
+    time_ms: int
+
+
+@dataclass(slots=True)
+class Control:
+    """A record of ours: `epoch` or `day` (see design: the log is the table)."""
+
+    kind: str
+    value: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Nothing:
+    """A record that says nothing about rows, such as a heartbeat."""
+
+
+@dataclass(slots=True)
+class Rejection:
+    """A record that cannot be read or mapped: why, and which table if that much is known. Never holds a value."""
+
+    reason: str
+    table: str = ""
+
+
+Change = RowChange | SnapshotRow | Truncated | Begin | End | Mark | Control | Nothing | Rejection

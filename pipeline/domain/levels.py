@@ -1,0 +1,239 @@
+"""Stock levels: result rows of the stock query, rolled up to what a reader asks for.
+
+Three kinds of level, each one served document: the detail (item, warehouse, location, lot, ..), the level
+(item, warehouse) and the item. A level is the sum of the result rows under it, each remembered with its amounts:
+absorbing a row again changes nothing. Amounts are ints at the shape's scale.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pipeline.domain import names
+from pipeline.domain.decimals import decimal_text
+from pipeline.domain.shape import AmountLike, Shape, shape_of
+
+Key = tuple[Any, ...]
+Group = tuple[Key, int, tuple[int, ...]]
+
+
+class ViewLike(Protocol):
+    """What a compiled query says of its result rows."""
+
+    keys: tuple[str, ...]
+    amounts: Sequence[AmountLike]
+
+
+@dataclass(slots=True, eq=False)
+class Level:
+    """One level and what was last shown of it. `offset` and `time_ms`: the END at which it last changed."""
+
+    idents: tuple[Hashable, ...]
+    on_hand: int = 0
+    usable: int = 0
+    reserved: int = 0
+    rows: int = 0
+    offset: int = 0
+    time_ms: int = 0
+    shown: str = ""
+    alert: str = ""
+    by_status: dict[Hashable, int] = field(default_factory=dict)
+    parent: "Level | None" = None
+    children: dict[Hashable, "Level"] = field(default_factory=dict)
+
+    @property
+    def available(self) -> int:
+        """What may be promised."""
+        return self.usable - self.reserved
+
+
+@dataclass(slots=True)
+class Document:
+    """A served key as it is at `offset`. `fields` is flat: name, value, name, value; empty = the level is gone."""
+
+    key: str
+    offset: int
+    time_ms: int
+    fields: list[str]
+    level: Level | None = None
+
+
+class StockLevels:
+    """The fold of result rows into levels, and the documents that changed since the last call of `documents`."""
+
+    def __init__(self, prefix: str, shape: Shape, usable: Callable[[Key], bool] | None = None) -> None:
+        self.prefix, self.shape, self._usable = prefix, shape, usable
+        self.levels: dict[tuple[Hashable, ...], Level] = {}
+        self._rows: dict[Key, tuple[tuple[Level, ...], int, int]] = {}
+        self._dirty: dict[Level, None] = {}
+        self._dimensions = (shape.item, shape.warehouse, *shape.detail)
+
+    def absorb(self, groups: Iterable[Group], offset: int, time_ms: int) -> list[Level]:
+        """Take result rows as they are after a transaction; return the (item, warehouse) levels that changed."""
+        touched: dict[Level, None] = {}
+        for key, count, amounts in groups:
+            on_hand, reserved = self.shape.on_hand(amounts), self.shape.reserved(amounts)
+            known = self._rows.get(key)
+            if known is None:
+                if count:
+                    self._appear(key, on_hand, reserved, touched)
+            elif not count:
+                self._vanish(key, known, touched)
+            elif known[1] != on_hand or known[2] != reserved:
+                self._rows[key] = (known[0], on_hand, reserved)
+                self._move(key, known[0], on_hand - known[1], reserved - known[2], touched)
+        for level in touched:
+            level.offset, level.time_ms = offset, time_ms
+        for level in self._renamed():
+            level.offset = offset
+            touched[level] = None
+        self._dirty |= touched
+        return [level for level in touched if len(level.idents) == 2]
+
+    def _appear(self, key: Key, on_hand: int, reserved: int, touched: dict[Level, None]) -> None:
+        levels = self._levels_of(key)
+        for d in self._dimensions:
+            d.codes.add(d.ident(key), key[d.label_at])
+        for level in levels:
+            level.rows += 1
+            touched[level] = None
+        self._rows[key] = (levels, on_hand, reserved)
+        self._move(key, levels, on_hand, reserved, touched)
+
+    def _vanish(self, key: Key, known: tuple[tuple[Level, ...], int, int], touched: dict[Level, None]) -> None:
+        levels, on_hand, reserved = known
+        del self._rows[key]
+        self._move(key, levels, -on_hand, -reserved, touched)
+        for d in self._dimensions:
+            d.codes.remove(d.ident(key), key[d.label_at])
+        for level in levels:
+            level.rows -= 1
+            touched[level] = None
+
+    def _move(
+        self, key: Key, levels: tuple[Level, ...], on_hand: int, reserved: int, touched: dict[Level, None]
+    ) -> None:
+        usable = on_hand if self._usable is None or self._usable(key) else 0
+        for level in levels:
+            level.on_hand += on_hand
+            level.usable += usable
+            level.reserved += reserved
+            touched[level] = None
+        if self.shape.status is not None:
+            status = self.shape.status.ident(key)
+            for level in levels:
+                level.by_status[status] = level.by_status.get(status, 0) + on_hand
+
+    def _levels_of(self, key: Key) -> tuple[Level, ...]:
+        item, warehouse = self.shape.item.ident(key), self.shape.warehouse.ident(key)
+        total = self._level((item,), None)
+        level = self._level((item, warehouse), total)
+        if not self.shape.detail:
+            return (level, total)
+        return (self._level((item, warehouse, *(d.ident(key) for d in self.shape.detail)), level), level, total)
+
+    def _level(self, idents: tuple[Hashable, ...], parent: Level | None) -> Level:
+        level = self.levels.get(idents)
+        if level is None:
+            level = self.levels[idents] = Level(idents, parent=parent)
+            if parent is not None and len(idents) == 2:
+                parent.children[idents[1]] = level
+        return level
+
+    # -- what a reader sees
+
+    def documents(self) -> list[Document]:
+        """The documents that changed since the last call; a renamed or vanished level also ends its old key."""
+        out = [doc for level in self._dirty for doc in self._show(level)]
+        self._dirty.clear()
+        # a key that ends and begins in one go (two codes swapped) is shown as it is, not as ended
+        live = {doc.key for doc in out if doc.fields}
+        return [doc for doc in out if doc.fields or doc.key not in live]
+
+    def all_documents(self) -> Iterator[Document]:
+        """Every live document, changed or not; what changed until now counts as shown."""
+        self.documents()
+        return (self._document(level) for level in self.levels.values())
+
+    @property
+    def changes(self) -> int:
+        """How many levels changed since the last `documents`."""
+        return len(self._dirty)
+
+    def _renamed(self) -> list[Level]:
+        """The levels that go by another code from now on, and the items that list them."""
+        renamed = [(i, d.codes.settle()) for i, d in enumerate(self._dimensions) if d.codes.stale]
+        if not any(idents for _, idents in renamed):
+            return []
+        # rare (a code was changed in the ERP), so a pass over all levels is cheaper than an index by id
+        found = [
+            level
+            for level in self.levels.values()
+            if any(i < len(level.idents) and level.idents[i] in idents for i, idents in renamed)
+        ]
+        return found + [level.parent for level in found if level.parent is not None]
+
+    def _show(self, level: Level) -> Iterator[Document]:
+        gone = not level.rows
+        key = "" if gone else self.key(level)
+        if level.shown and level.shown != key:
+            yield Document(level.shown, level.offset, level.time_ms, [], level)
+        level.shown = key
+        if gone:
+            self._drop(level)
+        else:
+            yield self._document(level)
+
+    def _drop(self, level: Level) -> None:
+        del self.levels[level.idents]
+        if level.parent is not None and len(level.idents) == 2:
+            del level.parent.children[level.idents[1]]
+
+    def key(self, level: Level) -> str:
+        """The Redis key of a level."""
+        item = self.shape.item.codes.show(level.idents[0])
+        if len(level.idents) == 1:
+            return names.item_key(self.prefix, item)
+        warehouse = self.shape.warehouse.codes.show(level.idents[1])
+        if len(level.idents) == 2:
+            return names.level_key(self.prefix, item, warehouse)
+        pairs = zip(self.shape.detail, level.idents[2:], strict=True)
+        named = [(d.name, d.codes.show(i)) for d, i in pairs if i is not None]
+        return names.detail_key(self.prefix, item, warehouse, named)
+
+    def _document(self, level: Level) -> Document:
+        fields = ["on_hand", self.text(level.on_hand)]
+        if len(level.idents) <= 2:
+            fields += ["usable", self.text(level.usable)]
+        if self.shape.has_reserved:
+            fields += ["reserved", self.text(level.reserved)]
+            if len(level.idents) <= 2:
+                fields += ["available", self.text(level.available)]
+        if self.shape.status is not None and len(level.idents) <= 2:
+            for status, n in level.by_status.items():
+                if n:
+                    fields += [f"on_hand:{self.shape.status.codes.show(status)}", self.text(n)]
+        for warehouse, child in level.children.items():
+            if child.rows:
+                fields += [f"w:{self.shape.warehouse.codes.show(warehouse)}", self.text(child.on_hand)]
+        return Document(level.shown, level.offset, level.time_ms, fields, level)
+
+    def text(self, n: int) -> str:
+        """An amount as readers get it: at the ERP's scale, a double's trailing zeros cut."""
+        return decimal_text(n, self.shape.scale, self.shape.approx)
+
+
+def stock_levels(
+    prefix: str, view: ViewLike, reserved: str, usable: Callable[[Key], bool] | None = None
+) -> StockLevels:
+    """Empty levels for a compiled stock query; `reserved` as pack.toml says it."""
+    return StockLevels(prefix, shape_of(view.keys, view.amounts, reserved), usable)
+
+
+def expected_documents(
+    prefix: str, view: ViewLike, reserved: str, groups: Iterable[Group], usable: Callable[[Key], bool] | None = None
+) -> dict[str, dict[str, str]]:
+    """What should be served for these result rows: key -> fields. `verify` puts the ERP's own answer through this."""
+    levels = stock_levels(prefix, view, reserved, usable)
+    levels.absorb(groups, 0, 0)
+    return {d.key: dict(zip(d.fields[::2], d.fields[1::2], strict=True)) for d in levels.documents()}

@@ -1,0 +1,38 @@
+"""Every metric's name and labels, once. Base units, `source` on all, never an item."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+STATES = ("replaying", "snapshot", "live", "applying", "rebuilding", "degraded")
+_SOURCE = ("source",)
+_BUCKETS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
+
+
+def _counter(name: str, says: str, *labels: str) -> Counter:
+    return Counter(f"onhand_{name}", says, (*_SOURCE, *labels), registry=REGISTRY)
+
+
+def _gauge(name: str, says: str, *labels: str) -> Gauge:
+    return Gauge(f"onhand_{name}", says, (*_SOURCE, *labels), registry=REGISTRY)
+
+
+RECORDS = _counter("records_total", "Log records folded since the worker started, replay included.")
+TRANSACTIONS = _counter("transactions_total", "Source transactions that changed captured rows, made visible.")
+PUBLISHED = _counter("published_keys_total", "Documents written to Redis.")
+REDIS_RETRIES = _counter("redis_retries_total", "Calls to Redis that had to be repeated.")
+ALERTS_RAISED = _counter("alerts_raised_total", "Alerts that opened.", "kind")
+ALERTS_OPEN = _gauge("alerts_open", "Alerts open now.", "kind")
+AS_OF = _gauge("feed_as_of_timestamp_seconds", "Source time up to which readers see everything.")
+STATE = _gauge("worker_state", "1 for the state the worker is in.", "state")
+OFFSET = _gauge("log_offset", "Offset of the last record folded.")
+END_OFFSET = _gauge("log_end_offset", "Offset the next record of the log will get.")
+QUARANTINED = _gauge("quarantined_rows", "Rows that could not be read or mapped.")
+ROWS = _gauge("rows_remembered", "Rows remembered.")
+LEVELS = _gauge("stock_levels", "Stock levels: details, (item, warehouse) and items.")
+VISIBLE = Histogram(
+    "onhand_commit_to_readable_seconds",
+    "From the commit in the ERP to readable in Redis, while live.",
+    _SOURCE,
+    registry=REGISTRY,
+    buckets=_BUCKETS,
+)

@@ -1,0 +1,175 @@
+from collections import defaultdict
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.domain.alerts import AlertBook
+from pipeline.domain.errors import PackError
+from pipeline.domain.levels import StockLevels, expected_documents, stock_levels
+
+
+@dataclass(frozen=True)
+class Amount:
+    name: str
+    scale: int = 0
+    approx: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    keys: tuple[str, ...] = ("item_id", "item", "warehouse_id", "warehouse", "location_id", "location", "lot_id", "lot")
+    amounts: tuple[Amount, ...] = (Amount("on_hand"), Amount("reserved"))
+
+
+def shown(levels: StockLevels) -> dict[str, dict[str, str]]:
+    return {d.key: dict(zip(d.fields[::2], d.fields[1::2], strict=True)) for d in levels.documents()}
+
+
+def row(
+    item: int, code: str | None, location: int, on_hand: int, reserved: int = 0, lot: int | None = None, count: int = 1
+):
+    key = (item, code, 1, "WH", location, f"R{location}", lot, f"L{lot}" if lot else None)
+    return key, count, (on_hand, reserved)
+
+
+def test_a_detail_a_level_and_an_item() -> None:
+    levels = stock_levels("stock", View(), "stock")
+    levels.absorb([row(7, "RIM", 1, 10, 4, lot=5), row(7, "RIM", 2, 3)], offset=9, time_ms=0)
+    assert shown(levels) == {
+        "stock:{RIM}:WH:location=R1,lot=L5": {"on_hand": "10", "reserved": "4"},
+        "stock:{RIM}:WH:location=R2": {"on_hand": "3", "reserved": "0"},
+        "stock:{RIM}:WH": {"on_hand": "13", "usable": "13", "reserved": "4", "available": "9"},
+        "stock:{RIM}": {"on_hand": "13", "usable": "13", "reserved": "4", "available": "9", "w:WH": "13"},
+    }
+
+
+def test_only_what_changed_is_shown_again_and_a_vanished_level_ends() -> None:
+    levels = stock_levels("stock", View(), "stock")
+    levels.absorb([row(7, "RIM", 1, 10), row(7, "RIM", 2, 3)], 1, 0)
+    levels.documents()
+    levels.absorb([row(7, "RIM", 1, 10), row(7, "RIM", 2, 0, count=0)], 2, 0)
+    assert shown(levels) == {
+        "stock:{RIM}:WH:location=R2": {},
+        "stock:{RIM}:WH": {"on_hand": "10", "usable": "10", "reserved": "0", "available": "10"},
+        "stock:{RIM}": {"on_hand": "10", "usable": "10", "reserved": "0", "available": "10", "w:WH": "10"},
+    }
+    levels.absorb([row(7, "RIM", 1, 10)], 3, 0)
+    assert shown(levels) == {}
+
+
+def test_an_item_without_a_code_and_items_sharing_one_are_never_merged() -> None:
+    levels = stock_levels("stock", View(), "stock")
+    levels.absorb([row(7, None, 1, 1), row(8, "NUT", 1, 2), row(9, "NUT", 1, 3)], 1, 0)
+    assert {k for k in shown(levels) if k.count(":") == 1} == {"stock:{~7}", "stock:{NUT~8}", "stock:{NUT~9}"}
+    levels.absorb([row(9, "NUT", 1, 0, count=0)], 2, 0)
+    assert {k: bool(v) for k, v in shown(levels).items() if k.count(":") == 1} == {
+        "stock:{NUT~9}": False,
+        "stock:{NUT~8}": False,
+        "stock:{NUT}": True,
+    }
+
+
+def test_two_codes_swapped_in_one_transaction_keep_their_keys_live() -> None:
+    levels = stock_levels("stock", View(), "stock")
+    levels.absorb([row(7, "A", 1, 1), row(8, "B", 1, 2)], 1, 0)
+    levels.documents()
+    gone = [row(7, "A", 1, 0, count=0), row(8, "B", 1, 0, count=0)]
+    levels.absorb([*gone, row(7, "B", 1, 1), row(8, "A", 1, 2)], 2, 0)
+    documents = {d.key: d for d in levels.documents()}
+    assert {k: d.fields[1] for k, d in documents.items() if k.count(":") == 1} == {"stock:{A}": "2", "stock:{B}": "1"}
+    assert {d.offset for d in documents.values()} == {2}
+
+
+def test_scales_are_aligned_and_a_doubles_zeros_are_cut() -> None:
+    view = View(amounts=(Amount("on_hand", 4), Amount("reserved", 2)))
+    assert expected_documents("s", view, "stock", [row(7, "A", 1, 12500, 50)])["s:{A}"]["available"] == "0.7500"
+    view = View(amounts=(Amount("on_hand", 9, approx=True), Amount("reserved")))
+    assert expected_documents("s", view, "stock", [row(7, "A", 1, -2410000000, 1)])["s:{A}"]["available"] == "-3.41"
+
+
+def test_without_reservations_nothing_is_available() -> None:
+    fields = expected_documents("s", View(), "none", [row(7, "A", 1, 5)])["s:{A}:WH"]
+    assert fields == {"on_hand": "5", "usable": "5"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "reserved", "says"),
+    [
+        (("item", "warehouse", "org"), "stock", "org"),
+        (("item",), "stock", "warehouse"),
+        (("item", "warehouse"), "orders.open", "orders.open"),
+    ],
+)
+def test_what_is_not_served_is_refused(keys: tuple[str, ...], reserved: str, says: str) -> None:
+    with pytest.raises(PackError, match=says):
+        stock_levels("stock", View(keys=keys), reserved)
+
+
+GROUP = st.tuples(
+    st.integers(1, 3),
+    st.sampled_from(["A", "B", None]),
+    st.integers(1, 2),
+    st.integers(-9, 9),
+    st.integers(0, 3),
+    st.integers(0, 2),
+)
+
+
+@given(st.lists(st.lists(GROUP, max_size=5), max_size=8))
+def test_any_history_ends_as_its_last_state_and_each_change_is_shown(history: list[list[tuple]]) -> None:
+    """What readers hold after following every document = the levels computed at once from the live rows."""
+    levels, held, live = stock_levels("stock", View(), "stock"), {}, {}
+    for offset, groups in enumerate(history):
+        rows = {
+            r[0]: r for r in (row(i, c, loc, q if n else 0, s if n else 0, count=n) for i, c, loc, q, s, n in groups)
+        }
+        levels.absorb(rows.values(), offset, 0)
+        live |= rows
+        for key, fields in shown(levels).items():
+            held[key] = fields
+    served = {k: v for k, v in held.items() if v}
+    assert served == expected_documents("stock", View(), "stock", [r for r in live.values() if r[1]])
+    by_item: dict[int, int] = defaultdict(int)
+    for key, count, (on_hand, _) in live.values():
+        by_item[key[0]] += on_hand if count else 0
+    assert sum(by_item.values()) == sum(int(v["on_hand"]) for k, v in served.items() if k.count(":") == 1)
+
+
+def test_an_alert_opens_follows_and_ends_with_available() -> None:
+    levels = stock_levels("stock", View(), "stock")
+    book = AlertBook(levels)
+    opened = book.evaluate(levels.absorb([row(7, "RIM", 1, 2, 5)], 1, 1000), "0/1", 1000)
+    assert [(a.id, a.state, a.available, a.since) for a in opened] == [
+        ("negative_available/RIM/WH", "open", "-3", "1970-01-01T00:00:01.000Z")
+    ]
+    assert book.evaluate(levels.absorb([row(7, "RIM", 1, 1, 5)], 2, 2000), "0/2", 2000) == []
+    assert book.open["negative_available/RIM/WH"].available == "-4"
+    ended = book.evaluate(levels.absorb([row(7, "RIM", 1, 9, 5)], 3, 3000), "0/3", 3000)
+    assert [(a.state, a.available, a.since) for a in ended] == [("resolved", "4", "1970-01-01T00:00:01.000Z")]
+    assert book.open == {}
+
+
+def test_an_alert_follows_a_renamed_item_and_a_vanished_one() -> None:
+    levels = stock_levels("stock", View(), "stock")
+    book = AlertBook(levels)
+    book.evaluate(levels.absorb([row(7, "RIM", 1, -1)], 1, 0), "0/1", 0)
+    renamed = [row(7, "RIM", 1, 0, count=0), row(7, "HOOP", 1, -1)]
+    events = book.evaluate(levels.absorb(renamed, 2, 0), "0/2", 0)
+    assert [(a.id, a.state) for a in events] == [
+        ("negative_available/RIM/WH", "resolved"),
+        ("negative_available/HOOP/WH", "open"),
+    ]
+    events = book.evaluate(levels.absorb([row(7, "HOOP", 1, 0, count=0)], 3, 0), "0/3", 0)
+    assert [(a.id, a.state) for a in events] == [("negative_available/HOOP/WH", "resolved")]
+
+
+def test_alerts_the_topic_still_holds_open_are_ended_and_keep_their_time() -> None:
+    levels = stock_levels("stock", View(), "stock")
+    book = AlertBook(levels)
+    (opened,) = book.evaluate(levels.absorb([row(7, "RIM", 1, -1)], 1, 5000), "0/1", 5000)
+    stale = type(opened).from_dict(opened.to_dict() | {"id": "negative_available/HUB/WH"})
+    older = type(opened).from_dict(opened.to_dict() | {"since": "1970-01-01T00:00:00.000Z"})
+    assert [(a.id, a.state) for a in book.reconcile({stale.id: stale, older.id: older})] == [(stale.id, "resolved")]
+    assert book.open[older.id].since == "1970-01-01T00:00:00.000Z"

@@ -1,0 +1,37 @@
+from pipeline.domain.change import End, Position, SnapshotRow
+from pipeline.domain.times import iso, milliseconds
+from pipeline.domain.visibility import Visibility
+
+
+def end(position: int) -> End:
+    return End(Position(position), 0, 1)
+
+
+def test_older_transactions_again_stay_hidden_until_a_newer_end() -> None:
+    visible = Visibility()
+    assert [visible.end(end(p)) for p in (10, 20, 30)] == [True, True, True]
+    # Connect was killed: 20 and 30 come again; rows agree at 30 and not before
+    assert [visible.end(end(p)) for p in (15, 20, 30, 40)] == [False, False, True, True]
+    assert visible.served == Position(40)
+
+
+def test_a_snapshot_cut_off_and_begun_again_forgets_the_first_attempt() -> None:
+    visible = Visibility()
+    for stage, pk in (("first", 1), ("true", 2), ("first", 2), ("true", 3)):
+        visible.snapshot_row(SnapshotRow("t", pk, object(), stage, Position(5), 0))
+        assert visible.in_snapshot
+    assert visible.snapshot_end(Position(5)) == {"t": {2, 3}}
+    assert not visible.in_snapshot
+    assert visible.served == Position(5)
+
+
+def test_incremental_rows_start_no_snapshot() -> None:
+    visible = Visibility()
+    visible.snapshot_row(SnapshotRow("t", 1, object(), "incremental", None, 0))
+    assert not visible.in_snapshot
+
+
+def test_positions_and_times_are_written_as_people_know_them() -> None:
+    assert str(Position(0x1_0152_E1F0)) == "1/152E1F0"
+    assert Position.parse("1/152E1F0").order == 0x1_0152_E1F0
+    assert milliseconds(iso(1_795_000_000_123)) == 1_795_000_000_123
