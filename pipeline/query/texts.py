@@ -1,0 +1,102 @@
+"""Text functions: each dialect's rules for NULL, empty texts and padding."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sqlglot import exp
+
+from pipeline.query.operands import Operands, Value, constant
+from pipeline.query.types import Type
+
+
+class Texts(Operands):
+    """Case, trimming, parts, concatenation, JSON keys."""
+
+    def _text(self, node: exp.Expr, value: Value) -> Value:
+        if value.type.kind != "text":
+            self.refuse(node, f"a text function on a {value.type.kind}", "use it on text columns only")
+        return value
+
+    def _on_text(self, node: exp.Expr, build: Callable[[str], str]) -> Value:
+        value = self._text(node, self.value(node.this))
+        code, nullable = self._lifted([value], lambda codes: build(codes[0]))
+        return self._made(code, replace(value.type, char=False, literal=False), nullable)
+
+    def _made(self, code: str, type_: Type, nullable: bool) -> Value:
+        """A computed text; Oracle has no empty one."""
+        return (
+            Value(f"({code} or None)", type_, nullable=True)
+            if self.dialect == "oracle"
+            else Value(code, type_, nullable)
+        )
+
+    def _upper(self, node: exp.Expr) -> Value:
+        return self._on_text(node, lambda code: f"UPPER({code})")
+
+    def _lower(self, node: exp.Expr) -> Value:
+        return self._on_text(node, lambda code: f"LOWER({code})")
+
+    def _trim(self, node: exp.Trim) -> Value:
+        what = node.expression
+        if what is not None and not (isinstance(what, exp.Literal) and what.is_string and len(what.name) == 1):
+            self.refuse(node, "TRIM of other than one character", "trim one literal character")
+        if what is not None and self.dialect == "tsql":
+            self.refuse(node, "TRIM takes no characters in every SQL Server", "trim blanks only")
+        side = {"LEADING": "lstrip", "TRAILING": "rstrip"}.get((node.args.get("position") or "").upper(), "strip")
+        return self._on_text(node, lambda code: f"{code}.{side}({what.name if what is not None else ' '!r})")
+
+    def _substring(self, node: exp.Expr) -> Value:
+        ends = [node.args.get("start"), node.args.get("length")]
+        if not all(isinstance(e, exp.Literal) and e.name.isdigit() and int(e.name) > 0 for e in ends):
+            self.refuse(
+                node,
+                "SUBSTRING with other than two positive literals",
+                "write two positive literals: SUBSTRING(x, 1, 4)",
+            )
+        start, length = (int(e.name) for e in ends if e is not None)
+        return self._on_text(node, lambda code: f"{code}[{start - 1}:{start - 1 + length}]")
+
+    def _dpipe(self, node: exp.Expr) -> Value:
+        return self._joined(node, [node.this, node.expression], null_is_empty=self.dialect == "oracle")
+
+    def _concat(self, node: exp.Expr) -> Value:
+        return self._joined(node, node.expressions, null_is_empty=self.dialect != "mysql")
+
+    def _joined(self, node: exp.Expr, parts: list[exp.Expr], *, null_is_empty: bool) -> Value:
+        values = [self._part(p) for p in parts]
+        texts = self.unified(node, [v for v in values if v.type.kind == "text"] or [constant("", Type("text"))])
+        type_ = replace(texts[0].type, size=0, char=False, literal=False)
+        if null_is_empty:
+            codes = [self._or_empty(v) for v in values]
+            return self._made(f"({' + '.join(codes)})", type_, nullable=False)
+        code, nullable = self._lifted(values, lambda codes: f"({' + '.join(map(_as_text, codes, values))})")
+        return self._made(code, type_, nullable)
+
+    def _part(self, node: exp.Expr) -> Value:
+        value = self.value(node)
+        if value.type.kind == "text" and value.type.char and self.dialect in ("tsql", "oracle"):
+            self.refuse(node, "CHAR keeps its padding when concatenated", "write RTRIM(x)")
+        whole = value.type.kind == "number" and not value.type.scale
+        number_ok = whole and not (self.dialect == "tsql" and isinstance(node.parent, exp.Add))
+        if value.type.kind != "text" and not number_ok:
+            self.refuse(node, f"concatenation of a {value.type.kind}", "concatenate texts and whole numbers")
+        return value
+
+    def _or_empty(self, value: Value) -> str:
+        first, later = self._named(value)
+        code = _as_text(later, value)
+        return f"('' if {first} is None else {code})" if value.nullable else code
+
+    def _jsonextractscalar(self, node: exp.Expr) -> Value:
+        path = node.expression
+        # A parameter arrives as the literal it stands for, a key written in the text as a parsed path.
+        keys = [p for p in path.expressions if isinstance(p, exp.JSONPathKey)] or [path]
+        value = self.value(node.this)
+        plain = len(keys) == 1 and isinstance(keys[0], exp.JSONPathKey | exp.Literal)
+        if self.dialect != "postgres" or not plain or value.type.kind != "json":
+            self.refuse(node, "only column ->> 'key' of a PostgreSQL json column", "read one key of the top level")
+        return Value(f"JSON_KEY({value.code}, {str(keys[0].this)!r})", Type("text"), nullable=True)
+
+
+def _as_text(code: str, value: Value) -> str:
+    return code if value.type.kind == "text" else f"str({code})"

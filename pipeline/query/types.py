@@ -1,0 +1,115 @@
+"""The catalog's column types in the engine's few words."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from pipeline.domain.catalog import Column
+from pipeline.query.values import FLOAT_SCALE, FREE_SCALE
+
+_T = exp.DataType.Type
+_TIMESTAMPS = (_T.TIMESTAMP, _T.DATETIME, _T.DATETIME2, _T.SMALLDATETIME, _T.TIMESTAMPNTZ)
+_INT_DIGITS = {_T.TINYINT: 3, _T.UTINYINT: 3, _T.SMALLINT: 5, _T.USMALLINT: 5, _T.BIGINT: 19, _T.UBIGINT: 20}
+
+
+@dataclass(frozen=True)
+class Type:
+    """What the engine knows of a value.
+
+    kind      number, text, json, date, timestamp, boolean, null, or other (unusable)
+    scale     decimals of a number; its value is held as an int in units of 10**-scale
+    approx    it comes from a double: compared with a tolerance only
+    integer   declared as an integer
+    size      digits of a number, characters of a text; 0 = unbounded or unknown
+    char      CHAR(n), blank-padded by the database
+    fold      what '=' ignores: '' (nothing), 'case', 'padding' or 'case_and_padding'
+    literal   a text literal: takes the other side's collation
+    """
+
+    kind: str
+    scale: int = 0
+    approx: bool = False
+    integer: bool = False
+    size: int = 0
+    char: bool = False
+    fold: str = ""
+    literal: bool = False
+
+    @property
+    def wire(self) -> Any:
+        """What the connector's JSON may hold."""
+        if self.kind == "number":
+            return int | None if self.integer else str | int | float | None
+        return bool | None if self.kind == "boolean" else str | None
+
+
+NULL = Type("null")
+BOOLEAN = Type("boolean")
+DATE = Type("date")
+TIMESTAMP = Type("timestamp")
+INTEGER = Type("number", integer=True, size=10)
+DOUBLE = Type("number", scale=FLOAT_SCALE, approx=True)
+
+
+def column_type(column: Column, dialect: str) -> Type:
+    """The type of a catalog column; `other` for what a mapping query cannot use."""
+    try:
+        declared = exp.DataType.build(column.type, dialect=dialect)
+    except SqlglotError:
+        return Type("other")
+    return sql_type(declared, column.type, dialect, column.collation)
+
+
+def sql_type(declared: exp.DataType, spelling: str, dialect: str, collation: str | None = None) -> Type:
+    """The type of a parsed SQL type, as a column's or a CAST's."""
+    name = spelling.lower()
+    if number := _number(declared, dialect):
+        return number
+    if (name in ("bit", "bit(1)") and dialect in ("tsql", "mysql")) or declared.this == _T.BOOLEAN:
+        return BOOLEAN if dialect != "mysql" or "bit" in name else INTEGER
+    if declared.this in _TIMESTAMPS or (dialect == "oracle" and declared.this == _T.DATE):
+        return TIMESTAMP
+    if declared.this == _T.DATE:
+        return DATE
+    if declared.this in (_T.JSON, _T.JSONB):
+        return Type("json")
+    return _text(declared, name, dialect, collation)
+
+
+def _number(declared: exp.DataType, dialect: str) -> Type | None:
+    kind = declared.this
+    digits = [int(p.name) for p in declared.expressions if isinstance(p, exp.DataTypeParam) and p.name.isdigit()]
+    if kind in exp.DataType.INTEGER_TYPES and kind != _T.BIT:
+        return Type("number", integer=True, size=_INT_DIGITS.get(kind, 10))
+    if kind in (_T.MONEY, _T.SMALLMONEY):
+        return Type("number", scale=4, size=19) if dialect == "tsql" else Type("other")
+    if kind in (_T.DOUBLE, _T.FLOAT):
+        return DOUBLE
+    if kind not in (_T.DECIMAL, _T.BIGDECIMAL):
+        return None
+    if digits:
+        return Type("number", scale=digits[1] if len(digits) > 1 else 0, size=digits[0])
+    # A bare DECIMAL is (10,0) in MySQL and (18,0) in SQL Server, of any scale elsewhere.
+    whole = {"mysql": 10, "tsql": 18}.get(dialect)
+    return Type("number", size=whole) if whole else Type("number", scale=FREE_SCALE)
+
+
+def _text(declared: exp.DataType, name: str, dialect: str, collation: str | None) -> Type:
+    known = declared.this in exp.DataType.TEXT_TYPES or name in ("uuid", "uniqueidentifier", "bpchar")
+    if not known or declared.this == _T.NAME:
+        return Type("other")
+    sizes = [int(p.name) for p in declared.expressions if isinstance(p, exp.DataTypeParam) and p.name.isdigit()]
+    char = declared.this in (_T.CHAR, _T.NCHAR) or name == "bpchar"
+    return Type("text", char=char, fold=fold_of(dialect, collation), size=sizes[0] if sizes else 0)
+
+
+def fold_of(dialect: str, collation: str | None) -> str:
+    """What '=' ignores under a collation; None is the database's usual one."""
+    if dialect not in ("mysql", "tsql"):
+        return ""
+    name = (collation or "").lower()
+    exact_case = "_bin" in name or "_cs" in name or name == "binary"
+    no_pad = dialect == "mysql" and ("_0900_" in name or "nopad" in name or name == "binary")
+    return "_and_".join(["case"] * (not exact_case) + ["padding"] * (not no_pad))
