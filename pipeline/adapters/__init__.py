@@ -1,0 +1,1 @@
+"""One module per outside system; they do not know each other."""

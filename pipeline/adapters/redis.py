@@ -1,0 +1,198 @@
+"""Redis as a versioned projection of stock: the only module that knows the served keys' fields.
+
+Every write is absolute and goes through one Redis Function that refuses what is older than Redis holds
+(`put_if_newer.lua`). What is served, field by field: see README "What apps read".
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib import resources
+from itertools import islice
+from typing import Any, TypeVar
+
+import msgspec
+import redis.asyncio as aredis
+import stamina
+from redis import exceptions as errors
+
+from pipeline.domain.alerts import Alert
+from pipeline.domain.levels import Document
+from pipeline.domain.times import iso, milliseconds
+
+ATOMIC = 1000
+"""Documents that one call writes; a reader sees all of them or none. 5,000 would block Redis for 22 ms."""
+CHUNK = 500
+GONE_SECONDS = 7 * 86400
+"""A vanished level stays as zeros this long: deleting it would lose `v`, and with it the guard against older writes."""
+T = TypeVar("T")
+_AWAY = (errors.ConnectionError, errors.TimeoutError, errors.BusyLoadingError, errors.ReadOnlyError, OSError)
+_FULL = ("OOM", "MISCONF", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN", "Function not found")
+
+
+def version(epoch: int, offset: int) -> str:
+    """`v`: compared as text by the function, hence fixed width. 16 digits of offset outlast any log."""
+    return f"{epoch:010d}.{offset:016d}"
+
+
+@dataclass(slots=True)
+class Cut:
+    """One consistent cut of the source, as readers will see it."""
+
+    v: str
+    prev: str | None
+    documents: list[Document]
+    meta: dict[str, str]
+    alerts: list[Alert] = field(default_factory=list)
+
+
+class Fenced(Exception):  # noqa: N818  # not an error of ours to report: somebody newer writes, we must stop
+    """Redis holds a newer cut than ours: another worker is live for this source."""
+
+
+class Gap(Exception):  # noqa: N818  # a state to act on, not a failure
+    """Redis was emptied or put back to an older state: everything must be projected anew."""
+
+
+def _transient(e: Exception) -> bool:
+    if isinstance(e, errors.AuthenticationError | errors.AuthorizationError | errors.NoPermissionError):
+        return False
+    return isinstance(e, _AWAY) or (isinstance(e, errors.ResponseError) and str(e).startswith(_FULL))
+
+
+class Projection:
+    """The writer of one source's prefix. Waits with back-off while Redis is away; `on_retry` is told each time."""
+
+    def __init__(self, url: str, prefix: str, epoch: int, password: str | None, on_retry: Callable[[], None]) -> None:
+        self._redis = aredis.Redis.from_url(url, password=password, socket_timeout=10, socket_connect_timeout=5)
+        self._prefix, self._epoch, self._on_retry = prefix, epoch, on_retry
+        self._heads = [f"{prefix}:{name}" for name in ("meta", "negative", "alerts", "changes")]
+        self._pack = msgspec.msgpack.Encoder().encode
+
+    async def meta(self) -> dict[str, str]:
+        """`{prefix}:meta` as Redis holds it; empty when it holds none."""
+        held = await self._patiently(lambda: self._redis.hgetall(self._heads[0]))
+        return {k.decode(): v.decode() for k, v in held.items()}
+
+    async def state(self, state: str) -> None:
+        """Say what we are doing, without touching what is served."""
+        await self._patiently(lambda: self._redis.hset(self._heads[0], "state", state))
+
+    async def publish(self, cuts: list[Cut]) -> None:
+        """Write cuts in order, each visible as a whole (beyond 1,000 documents: in chunks, `state` = applying).
+
+        Raises Gap and Fenced; everything else waits until Redis is back.
+        """
+        calls = [call for cut in cuts for call in self._calls(cut)]
+        status = b"ok"
+        for some in _batches(calls, 16):
+            status = (await self._patiently(lambda some=some: self._send(some)))[-1][0]  # type: ignore[misc]  # bound now
+        if status == b"newer":
+            raise Fenced
+        if status == b"gap":
+            raise Gap
+
+    async def rebuild(self, cut: Cut, documents: Iterable[Document], open_alerts: Iterable[Alert]) -> int:
+        """Project everything anew as `cut`, then end whatever else stands under the prefix; how many were written."""
+        live: set[str] = set()
+        await self._patiently(lambda: self._redis.delete(self._heads[1], self._heads[2]))
+        for docs in _batches(documents, CHUNK):
+            live.update(d.key for d in docs)
+            await self.publish([Cut(cut.v, None, docs, {"state": "rebuilding"})])
+        ghosts = [key async for key in self._keys() if key not in live]
+        for keys in _batches(ghosts, CHUNK):
+            await self.publish([Cut(cut.v, None, [_ended(key, cut) for key in keys], {"state": "rebuilding"})])
+        await self.publish([Cut(cut.v, None, [], cut.meta, list(open_alerts))])
+        return len(live)
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._redis.aclose()
+
+    # -- one call
+
+    def _calls(self, cut: Cut) -> Iterator[tuple[list[str], bytes]]:
+        if len(cut.documents) > ATOMIC:
+            *first, last = _batches(cut.documents, CHUNK)
+            for docs in first:
+                yield self._call(cut, docs, {"state": "applying"}, [])
+            yield self._call(cut, last, cut.meta, cut.alerts)
+        else:
+            yield self._call(cut, cut.documents, cut.meta, cut.alerts)
+
+    def _call(
+        self, cut: Cut, docs: list[Document], meta: dict[str, str], alerts: list[Alert]
+    ) -> tuple[list[str], bytes]:
+        negative, positive, packed = [], [], []
+        for d in docs:
+            level = d.level if d.level is not None and len(d.level.idents) == 2 else None
+            packed.append(self._document(d, level is not None and cut.prev is not None))
+            if level is not None:
+                if d.fields and level.available < 0 and "available" in d.fields:
+                    negative += [d.fields[d.fields.index("available") + 1], d.key]
+                else:
+                    positive.append(d.key)
+        payload = {
+            "v": cut.v,
+            "prev": cut.prev,
+            "docs": packed,
+            "negative": negative,
+            "positive": positive,
+            "alerts": [x for a in alerts if a.state == "open" for x in (a.id, _json(a))],
+            "ended": [a.id for a in alerts if a.state != "open"],
+            "feed": 10_000,
+            "meta": [x for pair in meta.items() for x in pair],
+        }
+        return [*self._heads, *[d.key for d in docs]], self._pack(payload)
+
+    def _document(self, d: Document, feed: bool) -> tuple[str, int, bool, list[str]]:
+        changed = ["changed", iso(d.time_ms)]
+        if d.fields:
+            return version(self._epoch, d.offset), 0, feed, d.fields + changed
+        return version(self._epoch, d.offset), GONE_SECONDS, feed, ["on_hand", "0", "deleted", "1", *changed]
+
+    async def _send(self, calls: list[tuple[list[str], bytes]]) -> list[Any]:
+        pipe = self._redis.pipeline(transaction=False)
+        for keys, payload in calls:
+            pipe.fcall("onhand_publish", len(keys), *keys, payload)
+        return await pipe.execute()
+
+    async def _keys(self) -> AsyncIterator[str]:
+        async for key in self._redis.scan_iter(f"{self._prefix}:{{*", count=5000):
+            if not await self._redis.hexists(key, "deleted"):
+                yield key.decode()
+
+    # -- patience
+
+    async def _patiently(self, ask: Callable[[], Any]) -> Any:
+        async for attempt in stamina.retry_context(on=_transient, attempts=None, timeout=None, wait_max=2.0):
+            with attempt:
+                if attempt.num > 1:
+                    self._on_retry()
+                    await self._load()
+                return await ask()
+        raise AssertionError  # without a limit of attempts the loop ends by returning or raising
+
+    async def start(self) -> None:
+        """Load the function; waits until Redis is there."""
+        await self._patiently(self._load)
+
+    async def _load(self) -> None:
+        await self._redis.function_load(_library(), replace=True)
+
+
+def _json(alert: Alert) -> str:
+    return msgspec.json.encode(alert.to_dict()).decode()  # text: Redis's msgpack reader knows no binary
+
+
+def _ended(key: str, cut: Cut) -> Document:
+    return Document(key, int(cut.v.rpartition(".")[2]), milliseconds(cut.meta["as_of"]), [])
+
+
+def _library() -> str:
+    return resources.files("pipeline.adapters").joinpath("put_if_newer.lua").read_text("utf-8")
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    it = iter(items)
+    while some := list(islice(it, size)):
+        yield some

@@ -1,0 +1,87 @@
+"""Reading what is served: the same keys any app reads, for `get`, `status` and `verify`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import redis
+from redis import exceptions as errors
+
+from pipeline.domain import names
+from pipeline.domain.errors import NotReadyError, RefusedError
+
+Documents = dict[str, dict[str, str]]
+
+
+class Reader:
+    """Reads one prefix. Raises NotReadyError when Redis is away."""
+
+    def __init__(self, url: str, prefix: str, password: str | None = None) -> None:
+        self._redis = redis.Redis.from_url(
+            url, password=password, decode_responses=True, socket_timeout=10, socket_connect_timeout=3
+        )
+        self.prefix = prefix
+
+    def meta(self) -> dict[str, str]:
+        """State, epoch, offset, position, as_of, v; empty when nothing was ever served."""
+        return dict(_answer(lambda: self._redis.hgetall(f"{self.prefix}:meta")))
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """The open alerts, oldest first."""
+        held = _answer(lambda: self._redis.hvals(f"{self.prefix}:alerts"))
+        return sorted((msgspec.json.decode(a) for a in held), key=lambda a: (a["since"], a["id"]))
+
+    def documents(self) -> Documents:
+        """Every live stock key with its fields."""
+        return self._read(f"{self.prefix}:{{*")
+
+    def item(self, item: str) -> Documents:
+        """The live stock keys of one item code."""
+        key = names.item_key(self.prefix, names.encode(item))
+        return self._read("".join(f"[{c}]" if c in "*?[]\\" else c for c in key) + "*")
+
+    def _read(self, pattern: str) -> Documents:
+        found: Documents = {}
+        for keys in _answer(lambda: list(_chunks(self._redis.scan_iter(pattern, count=5000), 500))):
+            pipe = self._redis.pipeline(transaction=False)
+            for key in keys:
+                pipe.hgetall(key)
+            found.update(zip(keys, _answer(pipe.execute), strict=True))
+        return {key: found[key] for key in sorted(found) if found[key] and "deleted" not in found[key]}
+
+
+def check_server(url: str, password: str | None = None) -> None:
+    """Refuse a Redis that would drop stock keys. Raises NotReadyError, RefusedError."""
+    client = redis.Redis.from_url(url, password=password, socket_connect_timeout=3, socket_timeout=10)
+    try:
+        memory = _answer(lambda: client.info("memory"))
+    finally:
+        client.close()
+    policy = str(memory.get("maxmemory_policy", "noeviction"))
+    if policy != "noeviction":
+        raise RefusedError(
+            f"Redis may evict keys (maxmemory-policy is {policy}): an evicted level would read as no stock",
+            "redis-cli CONFIG SET maxmemory-policy noeviction (and in redis.conf)",
+        )
+
+
+def _answer(ask: Any) -> Any:
+    try:
+        return ask()
+    except (errors.AuthenticationError, errors.NoPermissionError) as e:
+        raise RefusedError(f"Redis refuses us: {e}", "set [redis] password_file, or grant the user's rights") from None
+    except (errors.RedisError, OSError) as e:
+        raise NotReadyError(
+            f"Redis does not answer: {e}", "start it, or set [redis] url (ONHAND_REDIS__URL) to where it is"
+        ) from None
+
+
+def _chunks(items: Any, size: int) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
