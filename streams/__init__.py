@@ -1,0 +1,1 @@
+"""The Faust shell: whole fetched batches in, published offsets out. Only here is Faust known."""

@@ -1,0 +1,130 @@
+"""A source's log folded, record by record, up to consistent cuts. No I/O: what comes of it is `publish`'s business.
+
+bytes -> `adapters.debezium` -> the generated fold -> at a transaction's end: `domain.visibility`, `domain.levels`,
+`domain.alerts`. Replay and live are the same path.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from pipeline.adapters.debezium import LogReader
+from pipeline.domain import change as c
+from pipeline.domain.alerts import Alert, AlertBook
+from pipeline.domain.levels import StockLevels
+from pipeline.domain.visibility import Visibility
+from pipeline.query import Engine
+from pipeline.query.values import BadValueError
+
+log = structlog.get_logger("onhand.worker")
+
+
+class Record(Protocol):
+    """A record as a Kafka client fetched it."""
+
+    key: bytes | None
+    value: bytes | None
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A consistent cut: the offset of its END, and the source's position and commit time there."""
+
+    offset: int
+    position: c.Position
+    time_ms: int
+
+
+class StockFold:
+    """Rows, levels and alerts of one source. `closing(rows)` is called before a cut of that many changed rows."""
+
+    def __init__(self, engine: Engine, levels: StockLevels, reader: LogReader) -> None:
+        self.engine, self.levels = engine, levels
+        self.book, self.visibility = AlertBook(levels), Visibility()
+        self.place: Place | None = None
+        self.events: list[Alert] = []
+        self.quarantine: dict[bytes | None, tuple[int, str]] = {}
+        self.today = ""
+        self.epoch: int | None = None
+        self.digest = ""
+        self.closing: Callable[[int], None] = lambda rows: None  # noqa: ARG005  # a hook's default
+        self._read, self._view, self._rows = reader.read, engine.views["stock"], 0
+
+    @property
+    def rows(self) -> int:
+        """Rows remembered, over all tables."""
+        return sum(len(t.pks()) for t in self.engine.tables.values())
+
+    def fold(self, record: Record) -> None:
+        """Take one record. Bad data goes to quarantine; anything raised is a bug."""
+        change = self._read(record.key, record.value)
+        if type(change) is c.RowChange:
+            self._row(record, change.table, change.pk, change.row)
+        elif type(change) is c.End:
+            if self.visibility.end(change):
+                self._close(record.offset, change.time_ms)
+        elif type(change) is c.SnapshotRow:
+            self._snapshot_row(record, change)
+        else:
+            self._rare(record, change)
+
+    def _row(self, record: Record, table: Any, pk: Any, row: Any) -> None:
+        self.visibility.settled = False
+        self._rows += 1
+        try:
+            if row is None:
+                table.delete(pk)
+            else:
+                table.upsert(row)
+        except BadValueError as e:
+            self._reject(record, c.Rejection(str(e), table.name))
+            return
+        if self.quarantine:
+            self.quarantine.pop(record.key, None)
+
+    def _rare(self, record: Record, change: c.Change) -> None:
+        match change:
+            case c.Begin() if self.visibility.in_snapshot:
+                # streaming began and no `last` came: the last captured table was empty
+                self._snapshot_end(record.offset, None, self.place.time_ms if self.place else 0)
+            case c.Rejection():
+                self._reject(record, change)
+            case c.Truncated():
+                self.visibility.settled = False
+                change.table.clear()
+            case c.Control(kind="day"):
+                self.today = max(self.today, str(change.value["date"]))
+                self.engine.set_today(self.today)
+            case c.Control(kind="epoch"):
+                self.epoch = int(change.value["epoch"])
+            case c.Control(kind="mapping"):
+                self.digest = str(change.value["digest"])
+            case _:
+                pass
+
+    def _reject(self, record: Record, rejection: c.Rejection) -> None:
+        self.quarantine[record.key] = (record.offset, rejection.reason)
+        log.error("row quarantined", table=rejection.table, offset=record.offset, reason=rejection.reason)
+
+    def _snapshot_row(self, record: Record, row: c.SnapshotRow) -> None:
+        self._row(record, row.table, row.pk, row.row)
+        self.visibility.snapshot_row(row)
+        if row.stage == "last":
+            self._snapshot_end(record.offset, row.position, row.time_ms)
+
+    def _snapshot_end(self, offset: int, position: c.Position | None, time_ms: int) -> None:
+        seen = self.visibility.snapshot_end(position)
+        for table in self.engine.tables.values():
+            for ghost in set(table.pks()) - seen.get(table, set()):
+                table.delete(ghost)
+        self._close(offset, time_ms)
+
+    def _close(self, offset: int, time_ms: int) -> None:
+        self.closing(self._rows)
+        self._rows = 0
+        self.place = Place(offset, self.visibility.served, time_ms)
+        changed = self.levels.absorb(self._view.drain(), offset, time_ms)
+        self.events += self.book.evaluate(changed, str(self.place.position), time_ms)

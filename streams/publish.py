@@ -1,0 +1,238 @@
+"""From replay to live, and what readers get: cuts to Redis, alerts to their topic, then the offset to commit."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from pipeline import telemetry
+from pipeline.adapters.redis import ATOMIC, Cut, Fenced, Gap, Projection, version
+from pipeline.domain.alerts import NEGATIVE, Alert
+from pipeline.domain.change import Position
+from pipeline.domain.errors import RefusedError
+from pipeline.domain.times import iso, milliseconds
+from streams.fold import Place, Record, StockFold
+from streams.ledger import Ledger
+
+HISTORY_MS = 7 * 86_400_000 // 2
+"""Half the log's complete window: whoever is further behind may have missed rows that compaction removed since."""
+GROUPS_PER_ROW = 6
+"""Documents one changed row touches at most: detail, level and item, of where it was and where it is."""
+KINDS = (NEGATIVE,)
+log = structlog.get_logger("onhand.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What served numbers depend on beside the log: another of these means projecting everything anew.
+
+    `log_epoch`: when the log was begun; `epoch`: when this mapping was first applied to it (both Unix seconds), the
+    leading part of every version.
+    """
+
+    name: str
+    log_epoch: int
+    epoch: int
+    digest: str
+
+
+class AlertTopic(Protocol):
+    """The compacted alerts topic."""
+
+    async def open(self) -> dict[str, Alert]:
+        """The alerts it holds open, by id."""
+
+    async def tell(self, events: list[Alert]) -> None:
+        """Write events; returns when they are acknowledged."""
+
+
+class Publisher:
+    """Folds batches and makes consistent cuts visible."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        fold: StockFold,
+        projection: Projection,
+        *,
+        ledger: Ledger,
+        alerts: AlertTopic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.identity, self.fold, self.ledger = identity, fold, ledger
+        self._projection, self._alerts, self._now = projection, alerts, now
+        self.live = False
+        fold.closing = self._closing
+        self._held: dict[str, str] = {}
+        self._held_offset = -1
+        self._floor = Position(0)
+        self._prev: str | None = None
+        self._cuts: list[Cut] = []
+        self._pending = 0
+
+    async def take(self, records: list[Record]) -> None:
+        """Fold a fetched batch; publish what became visible."""
+        if self.ledger.folded < 0:
+            await self._start()
+        fold, ledger = self.fold.fold, self.ledger
+        for record in records:
+            offset = record.offset
+            if offset <= ledger.folded:
+                continue  # fetched again after a rebalance
+            if ledger.folded <= self._held_offset < offset:
+                self.fold.levels.documents()  # what was folded up to the cut Redis holds is served already
+            fold(record)
+            ledger.folded = offset
+        telemetry.RECORDS.labels(self.identity.name).inc(len(records))
+        telemetry.OFFSET.labels(self.identity.name).set(ledger.folded)
+        if self.live:
+            await self._publish()
+        elif ledger.folded + 1 >= (ledger.replay_until or 0):
+            await self._go_live()
+
+    def _closing(self, rows: int) -> None:
+        place, changes = self.fold.place, self.fold.levels.changes
+        if not self.live:
+            return
+        if place and changes and changes + GROUPS_PER_ROW * rows > ATOMIC:
+            self._cuts.append(self._cut(place))  # so that no transaction is torn between two calls
+        if rows:
+            telemetry.TRANSACTIONS.labels(self.identity.name).inc()
+            self._pending += 1
+
+    # -- from replay to live
+
+    async def _start(self) -> None:
+        await self._projection.start()
+        self._held = await self._projection.meta()
+        self._held_offset = self._usable_offset()
+        if not self._held:
+            await self._projection.state("replaying")
+        self._show_state("replaying")
+        log.info("replaying the log", until=self.ledger.replay_until)
+
+    def _usable_offset(self) -> int:
+        """The offset of the cut Redis holds; -1 when it is of no use: another mapping, another epoch, or too old."""
+        held = self._held
+        if (held.get("digest"), held.get("epoch")) != (
+            self.identity.digest,
+            str(self.identity.epoch),
+        ) or "v" not in held:
+            return -1
+        if self._now() * 1000 - milliseconds(held["as_of"]) > HISTORY_MS:
+            log.warning("history gap: the feed stood still too long; projecting everything anew", as_of=held["as_of"])
+            return -1
+        return int(held["v"].rpartition(".")[2])
+
+    async def _go_live(self) -> None:
+        self._check_identity()
+        self.live = True
+        log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
+        self._floor = self._served_before()
+        self.fold.events = self.fold.book.reconcile(await self._alerts.open())
+        self._prev = self._held["v"] if self._held_offset >= 0 else None
+        if self.fold.place is None:
+            await self._projection.state("snapshot")
+            self._show_state("snapshot")
+        await self._publish()
+
+    def _check_identity(self) -> None:
+        if self.fold.epoch != self.identity.log_epoch:
+            what = "the log is not the one that was applied: its epoch differs"
+            raise RefusedError(what, f"onhand apply {self.identity.name}")
+        if self.fold.digest not in ("", self.identity.digest):
+            raise RefusedError("the source was applied again with another mapping", "start the worker again")
+
+    def _served_before(self) -> Position:
+        """The highest position readers ever saw in this epoch, by Redis and by the last commit."""
+        seen = [Position(0)]
+        v, _, position = self.ledger.committed_metadata.partition(" ")
+        if v.startswith(f"{self.identity.epoch:010d}."):
+            seen.append(Position.parse(position))
+        if self._held_offset >= 0:
+            seen.append(Position.parse(self._held["position"]))
+        return max(seen)
+
+    # -- publish
+
+    async def _publish(self) -> None:
+        place = self.fold.place
+        if place is None or place.position < self._floor or (not self._cuts and self._v(place) == self._prev):
+            return
+        self._check_identity()
+        rebuild = self._prev is None
+        cuts, self._cuts = [*self._cuts, self._cut(place)], []
+        events = [a for cut in cuts for a in cut.alerts]
+        written = sum(len(cut.documents) for cut in cuts)
+        try:
+            if rebuild:
+                raise Gap  # nothing of use is served: the same way out
+            await self._projection.publish(cuts)
+        except Gap:
+            written = await self._rebuild(place)
+        except Fenced:
+            raise RefusedError(
+                "Redis holds a newer cut than ours: another worker serves this source, or the log lost its end",
+                "stop the other worker; if there is none, apply the source anew",
+            ) from None
+        if events:
+            await self._alerts.tell(events)
+        self.ledger.metadata = f"{self._v(place)} {place.position}"
+        self.ledger.published = place.offset + 1
+        self._measure(place, events, written)
+
+    async def _rebuild(self, place: Place) -> int:
+        log.info("projecting everything to Redis", levels=len(self.fold.levels.levels))
+        cut = Cut(self._v(place), None, [], self._meta(place))
+        documents = self.fold.levels.all_documents()
+        return await self._projection.rebuild(cut, documents, self.fold.book.open.values())
+
+    def _cut(self, place: Place) -> Cut:
+        v, prev, self._prev = self._v(place), self._prev, self._v(place)
+        events, self.fold.events = self.fold.events, []
+        return Cut(v, prev, self.fold.levels.documents(), self._meta(place), events)
+
+    def _v(self, place: Place) -> str:
+        return version(self.identity.epoch, place.offset)
+
+    def _meta(self, place: Place) -> dict[str, str]:
+        return {
+            "source": self.identity.name,
+            "state": self._state,
+            "epoch": str(self.identity.epoch),
+            "digest": self.identity.digest,
+            "offset": str(place.offset),
+            "position": str(place.position),
+            "as_of": iso(place.time_ms),
+            "quarantined": str(len(self.fold.quarantine)),
+            "v": self._v(place),
+        }
+
+    @property
+    def _state(self) -> str:
+        return "degraded" if self.fold.quarantine else "live"
+
+    # -- measure
+
+    def _measure(self, place: Place, events: list[Alert], written: int) -> None:
+        name = self.identity.name
+        if self._pending:
+            telemetry.VISIBLE.labels(name).observe(max(0.0, self._now() - place.time_ms / 1000))
+            self._pending = 0
+        telemetry.PUBLISHED.labels(name).inc(written)
+        telemetry.AS_OF.labels(name).set(place.time_ms / 1000)
+        telemetry.QUARANTINED.labels(name).set(len(self.fold.quarantine))
+        telemetry.ROWS.labels(name).set(self.fold.rows)
+        telemetry.LEVELS.labels(name).set(len(self.fold.levels.levels))
+        for alert in events:
+            if alert.state == "open":
+                telemetry.ALERTS_RAISED.labels(name, alert.kind).inc()
+        for kind in KINDS:
+            telemetry.ALERTS_OPEN.labels(name, kind).set(sum(a.kind == kind for a in self.fold.book.open.values()))
+        self._show_state(self._state)
+
+    def _show_state(self, state: str) -> None:
+        for each in telemetry.STATES:
+            telemetry.STATE.labels(self.identity.name, each).set(each == state)

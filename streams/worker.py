@@ -1,0 +1,125 @@
+"""The worker's composition root: settings in, a running process out."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from typing import NoReturn
+
+import prometheus_client
+import structlog
+import uvloop
+
+from pipeline import telemetry
+from pipeline.adapters import kafka, served
+from pipeline.adapters.debezium import LogReader
+from pipeline.adapters.redis import Projection
+from pipeline.applied import Applied
+from pipeline.domain.errors import NotReadyError, OnhandError
+from pipeline.domain.levels import stock_levels
+from pipeline.query import compile_source
+from pipeline.settings import Settings, Source
+from streams.app import Alerts, make_app, wire
+from streams.fold import StockFold
+from streams.ledger import Ledger
+from streams.publish import Identity, Publisher
+
+STOP_SECONDS = 8
+log = structlog.get_logger("onhand.worker")
+
+
+def run(settings: Settings, name: str | None = None) -> int:
+    """Fold one source until SIGTERM; returns the exit code. Raises OnhandError when it cannot start."""
+    _log_to_stderr()
+    source = settings.source(name)
+    applied = kafka.load_applied(settings.kafka, source.name)
+    served.check_server(settings.redis.address, settings.redis.secret)
+    _serve_metrics(settings.worker.metrics_host, settings.worker.metrics_port)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    return asyncio.run(_serve(settings, source, applied))
+
+
+async def _serve(settings: Settings, source: Source, applied: Applied) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    app = make_app(settings.kafka, source)
+    wire(app, source, _publisher(app, settings, source, applied), _fatal)
+    await app.start()
+    log.info("worker started", source=source.name, pid=os.getpid())
+    outcome = await app.wait(stop.wait())
+    if outcome.stopped:
+        _fatal(app.crash_reason or RuntimeError("Faust stopped by itself"))
+    with contextlib.suppress(TimeoutError):  # Redis or Kafka are away: nothing is lost by leaving
+        await asyncio.wait_for(app.stop(), STOP_SECONDS)
+    log.info("worker stopped", source=source.name)
+    _leave(0)
+
+
+def _publisher(app: object, settings: Settings, source: Source, applied: Applied) -> Publisher:
+    engine = compile_source(applied.mapping_texts, applied.schema, applied.params)
+    levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
+    fold = StockFold(engine, levels, LogReader(source.topic_prefix, engine.tables))
+    retried = telemetry.REDIS_RETRIES.labels(source.name).inc
+    projection = Projection(settings.redis.address, applied.prefix, applied.applied_at, settings.redis.secret, retried)
+    identity = Identity(source.name, applied.epoch, applied.applied_at, applied.digest)
+    return Publisher(
+        identity, fold, projection, ledger=Ledger(), alerts=Alerts(app, settings.kafka, source.alerts_topic)
+    )
+
+
+def _serve_metrics(host: str, port: int) -> None:
+    try:
+        prometheus_client.start_http_server(port, host, registry=telemetry.REGISTRY)
+    except OSError as e:
+        raise NotReadyError(
+            f"cannot serve metrics on {host}:{port}: {e.strerror}",
+            "stop what listens there, or set [worker] metrics_port (ONHAND_WORKER__METRICS_PORT)",
+        ) from None
+
+
+def _fatal(e: BaseException) -> None:
+    """Say why and end the process now, so that nothing that was not published is committed."""
+    if isinstance(e, OnhandError):
+        log.critical(e.what, fix=e.fix)
+        _leave(e.exit_code)
+    trace = e.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown"
+    debug = bool(os.environ.get("ONHAND_DEBUG"))
+    log.critical(
+        "unexpected error: the worker ends, nothing is committed",
+        error=f"{type(e).__name__}: {e}",
+        at=where,
+        exc_info=e if debug else None,
+    )
+    _leave(1)
+
+
+def _leave(code: int) -> NoReturn:
+    # not sys.exit: threads and Faust's services would go on, and could commit
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    render = (
+        structlog.dev.ConsoleRenderer()
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
