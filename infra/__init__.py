@@ -1,0 +1,1 @@
+"""The local stack, the demo on it, and the Prometheus rules."""

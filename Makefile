@@ -1,0 +1,33 @@
+# Bare `make` prints this list. Everything is installed by infra/bootstrap.sh on the first use.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench clean
+BIN := .venv/bin
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install everything, MariaDB and Alertmanager too
+	@sh infra/bootstrap.sh all
+
+demo: ## a real ERP's live stock in Redis; ONCE=1: run the story once, without a terminal, exit with verify's code
+	@sh infra/bootstrap.sh demo
+	@$(BIN)/onhand demo $(if $(ONCE),--once)
+
+test: ## everything CI runs: check, then all tests on real servers; ARGS="-k stack" goes to pytest
+	@sh infra/bootstrap.sh test
+	@$(MAKE) --no-print-directory check
+	$(BIN)/pytest $(ARGS)
+
+check: ## lint, format, types, import layers
+	@sh infra/bootstrap.sh test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: ## the benchmarks, with their figures
+	@sh infra/bootstrap.sh test
+	$(BIN)/python -m bench
+
+clean: ## delete what was built, downloaded or recorded here, .venv included
+	rm -rf .venv .onhand .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
