@@ -1,0 +1,1 @@
+"""Packs: data only, one folder an ERP."""
