@@ -20,8 +20,13 @@ Group = tuple[Key, int, tuple[int, ...]]
 class ViewLike(Protocol):
     """What a compiled query says of its result rows."""
 
-    keys: tuple[str, ...]
-    amounts: Sequence[AmountLike]
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The identity columns and labels, in the order of a row's key."""
+
+    @property
+    def amounts(self) -> Sequence[AmountLike]:
+        """The summed columns, in the order of a row's amounts."""
 
 
 @dataclass(slots=True, eq=False)

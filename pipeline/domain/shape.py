@@ -13,9 +13,17 @@ DETAIL = ("variant", "location", "lot", "serial", "expiry", "owner", "project", 
 class AmountLike(Protocol):
     """A summed column: its name, decimal places, and whether a double column feeds it."""
 
-    name: str
-    scale: int
-    approx: bool
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def scale(self) -> int:
+        """Decimal places."""
+
+    @property
+    def approx(self) -> bool:
+        """A double column feeds it."""
 
 
 @dataclass(slots=True)

@@ -127,8 +127,7 @@ def test_any_history_ends_as_its_last_state_and_each_change_is_shown(history: li
         }
         levels.absorb(rows.values(), offset, 0)
         live |= rows
-        for key, fields in shown(levels).items():
-            held[key] = fields
+        held |= shown(levels)
     served = {k: v for k, v in held.items() if v}
     assert served == expected_documents("stock", View(), "stock", [r for r in live.values() if r[1]])
     by_item: dict[int, int] = defaultdict(int)
