@@ -62,7 +62,11 @@ def _publisher(app: object, settings: Settings, source: Source, applied: Applied
     engine = compile_source(applied.mapping_texts, applied.schema, applied.params)
     levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
     fold = StockFold(engine, levels, LogReader(source.topic_prefix, engine.tables))
-    retried = telemetry.REDIS_RETRIES.labels(source.name).inc
+
+    def retried() -> None:
+        telemetry.REDIS_RETRIES.labels(source.name).inc()
+        log.warning("Redis is away: waiting, nothing is lost", source=source.name)
+
     projection = Projection(settings.redis.address, applied.prefix, applied.applied_at, settings.redis.secret, retried)
     identity = Identity(source.name, applied.epoch, applied.applied_at, applied.digest)
     return Publisher(

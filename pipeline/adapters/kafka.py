@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
+import stamina
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -62,6 +63,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def _passes(e: Exception) -> bool:
+    """A broker that is there but still electing or loading; one that is away is told at once."""
+    return isinstance(e, KafkaError) and e.retriable and not isinstance(e, KafkaConnectionError | KafkaTimeoutError)
+
+
 def _blocking(
     work: Callable[Concatenate[Kafka, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[Kafka, P], T]:
@@ -70,7 +76,10 @@ def _blocking(
     def run(kafka: Kafka, /, *args: P.args, **kwargs: P.kwargs) -> T:
         where = f"Kafka at {kafka.bootstrap_servers}"
         try:
-            return asyncio.run(asyncio.wait_for(work(kafka, *args, **kwargs), 2 * TIMEOUT_S))
+            for attempt in stamina.retry_context(on=_passes, attempts=None, timeout=TIMEOUT_S, wait_max=1.0):
+                with attempt:
+                    return asyncio.run(asyncio.wait_for(work(kafka, *args, **kwargs), 2 * TIMEOUT_S))
+            raise AssertionError  # without a limit of attempts the loop returns or raises
         except (KafkaConnectionError, KafkaTimeoutError, TimeoutError, OSError):
             fix = "start the broker, or correct bootstrap_servers and security_protocol in [kafka]"
             raise NotReadyError(f"{where} does not answer", fix) from None

@@ -27,7 +27,7 @@ _SLOW_S = 10
 def apply(ctx: typer.Context, source: SourceArgument = None, output: OutputOption = Output.TABLE) -> None:
     """Set a source up, or bring it up to date: nothing is changed before everything has been found in order.
 
-    Examples:  onhand apply    onhand apply erp    onhand --config /etc/onhand.toml apply erp -o json
+    Examples: onhand apply · onhand apply erp · onhand --config /etc/onhand.toml apply erp -o json
     """
     settings, chosen = load_source(ctx, source)
     plan = prepare(settings, chosen)

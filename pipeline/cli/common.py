@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,7 +29,7 @@ class Output(StrEnum):
 SourceArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SOURCE]", help="A source of the settings; needed only where there are several.", show_default=False
+        metavar="SOURCE", help="A source of the settings; needed only where there are several.", show_default=False
     ),
 ]
 OutputOption = Annotated[Output, typer.Option("-o", "--output", help="How data is printed on stdout.")]
@@ -73,9 +73,10 @@ def emit(rows: Iterable[Mapping[str, Any]], output: Output) -> None:
         sys.stdout.flush()
     elif rows:
         Console(highlight=False, markup=False, width=_width(rows)).print(table(rows))
+        sys.stdout.flush()
 
 
-def table(rows: list[Mapping[str, Any]]) -> Table:
+def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Rows as a table; numbers to the right."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)

@@ -16,7 +16,7 @@ def demo(
 ) -> None:
     """Start a real ERP, capture it, and watch its stock follow each business step.
 
-    Examples:  onhand demo    onhand demo --once    onhand demo --once --svg live.svg
+    Examples: onhand demo · onhand demo --once · onhand demo --once --svg live.svg
     """
     # the stack's and the ERP's packages are extras that the other commands do without
     try:

@@ -15,7 +15,7 @@ _INTERNAL = {"v"}
 
 def get(
     ctx: typer.Context,
-    item: Annotated[str | None, typer.Argument(metavar="[ITEM]", help="An item's code.", show_default=False)] = None,
+    item: Annotated[str | None, typer.Argument(metavar="ITEM", help="An item's code.", show_default=False)] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every item.")] = False,
     source: Annotated[
         str | None,
@@ -25,7 +25,7 @@ def get(
 ) -> None:
     """Show the stock of one item, or of all: totals, per warehouse, and the detail where the ERP has it.
 
-    Examples:  onhand get BOLT-M8    onhand get --all -o json    onhand get BOLT-M8 --source erp
+    Examples: onhand get BOLT-M8 · onhand get --all -o json · onhand get BOLT-M8 --source erp
     """
     if (item is None) != everything:
         raise UsageError("get takes either an item's code or --all", "onhand get BOLT-M8, or onhand get --all")

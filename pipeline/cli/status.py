@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -29,7 +30,7 @@ def status(
 ) -> None:
     """Show the connector, the worker, the feed's age and what is served, of every source or of one. 10 = unhealthy.
 
-    Examples:  onhand status    onhand status erp -o json    onhand status --watch
+    Examples: onhand status · onhand status erp -o json · onhand status --watch
     """
     settings = load_settings(ctx)
     chosen = [settings.source(source)] if source or not settings.sources else list(settings.sources.values())
@@ -44,9 +45,15 @@ def status(
 
 
 def _watch(settings: Settings, sources: list[Source]) -> None:
-    with Live(console=Console(highlight=False), auto_refresh=False, screen=False) as live:
+    """Refresh in place on a terminal; elsewhere (a log, a pipe) one table after the other."""
+    console = Console(highlight=False)
+    with Live(console=console, auto_refresh=False) if console.is_terminal else nullcontext() as live:
         while True:
-            live.update(table([look(settings, s) for s in sources]), refresh=True)
+            rows = [look(settings, s) for s in sources]
+            if live is None:
+                emit(rows, Output.TABLE)
+            else:
+                live.update(table(rows), refresh=True)
             time.sleep(1)
 
 

@@ -40,7 +40,7 @@ def verify(
 ) -> None:
     """Compare what is served with the ERP's own answer. Leaves with 0 when equal, 10 when keys differ.
 
-    Examples:  onhand verify    onhand verify erp --timeout 60s    onhand verify erp -o json
+    Examples: onhand verify · onhand verify erp --timeout 60s · onhand verify erp -o json
     """
     patience = _seconds(timeout)
     settings, chosen = load_source(ctx, source)

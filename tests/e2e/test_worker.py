@@ -30,11 +30,13 @@ def test_replay_into_an_empty_redis_is_byte_equal(source: Source) -> None:
 
 def test_the_worker_waits_for_redis_and_catches_up(source: Source) -> None:
     source.stack.stop("redis")
-    source.sql.execute("UPDATE quant SET quantity = quantity + 1 WHERE id = 100001")
-    wait_for(lambda: "retry" in source.tail(), "the worker says that it waits")
-    assert source.worker is not None
-    assert source.worker.poll() is None
-    source.stack.start("redis")
+    try:
+        source.sql.execute("UPDATE quant SET quantity = quantity + 1 WHERE id = 100001")
+        wait_for(lambda: "Redis is away" in source.tail(), "the worker says that it waits")
+        assert source.worker is not None
+        assert source.worker.poll() is None
+    finally:
+        source.stack.start("redis")
     source.wait_until_served()
     source.verify()
 
