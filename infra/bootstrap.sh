@@ -55,6 +55,11 @@ has_java() {
     return 1
 }
 
+has_javac() { # examples/read/Read.java is run from its source, which takes the compiler
+    for javac in /usr/lib/jvm/*17*/bin/javac "${JAVA_HOME:-/nowhere}/bin/javac"; do [ -x "$javac" ] && return 0; done
+    has javac
+}
+
 # Prints an interpreter that can make a virtual environment.
 python() {
     for candidate in python3 /usr/bin/python3; do
@@ -75,6 +80,12 @@ missing_packages() {
     has_java || echo openjdk-17-jre-headless
     [ -e "$jars_stamp" ] || has mvn || echo maven
     [ -e "$venv_stamp" ] || python >/dev/null || echo python3 python3-venv
+    [ "$group" = demo ] || {
+        has_javac || echo openjdk-17-jdk-headless
+        [ -e "$jars_stamp" ] && ! has mvn && echo maven # with no jars yet, the line above has named it
+        has node || echo nodejs
+        has npm || echo npm
+    }
     [ "$group" = all ] || return 0
     has mariadbd || echo mariadb-server
     has prometheus-alertmanager || echo prometheus-alertmanager

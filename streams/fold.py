@@ -49,9 +49,10 @@ class StockFold:
         self.quarantine: dict[bytes | None, tuple[int, str]] = {}
         self.today = ""
         self.epoch: int | None = None
-        self.digest = ""
+        self.applied_at = 0
         self.closing: Callable[[int], None] = lambda rows: None  # noqa: ARG005  # a hook's default
         self._read, self._view, self._rows = reader.read, engine.views["stock"], 0
+        self._unserved = [view for kind, view in engine.views.items() if kind != "stock"]
 
     @property
     def rows(self) -> int:
@@ -101,7 +102,7 @@ class StockFold:
             case c.Control(kind="epoch"):
                 self.epoch = int(change.value["epoch"])
             case c.Control(kind="mapping"):
-                self.digest = str(change.value["digest"])
+                self.applied_at = int(change.value["applied_at"])
             case _:
                 pass
 
@@ -126,5 +127,7 @@ class StockFold:
         self.closing(self._rows)
         self._rows = 0
         self.place = Place(offset, self.visibility.served, time_ms)
+        for view in self._unserved:
+            view.drain()  # a view forgets its vanished groups only when drained
         changed = self.levels.absorb(self._view.drain(), offset, time_ms)
         self.events += self.book.evaluate(changed, str(self.place.position), time_ms)

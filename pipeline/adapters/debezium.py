@@ -24,7 +24,7 @@ from pipeline.domain.change import (
 )
 
 Read = Callable[[bytes, bytes | None], Change]
-TABLE_FIELD = "__dbz__physicalTableIdentifier"
+TABLE_FIELD = b'"__dbz__physicalTableIdentifier"'
 
 
 class TableLike(Protocol):
@@ -81,18 +81,23 @@ class LogReader:
         rows = self._rows.get(key[key.rfind(b":") + 1 :])
         try:
             return rows(key, value) if rows is not None else self._read_other(value)
-        except (msgspec.DecodeError, ValueError) as e:
+        except (msgspec.DecodeError, ValueError, RecursionError) as e:
             return Rejection(reason_of(e), self._table_of(key))
 
     def _table_of(self, key: bytes) -> str:
-        return key[key.rfind(b":") + 1 :].strip(b'"}').decode(errors="replace")
+        head, _, tail = key.rpartition(b":")
+        # a key that does not end with the table's name ends with a value
+        return tail.strip(b'"}').decode(errors="replace") if head.endswith(TABLE_FIELD) else ""
 
     def _read_other(self, value: bytes | None) -> Change:
         if value is None:
             return Nothing()
         o = self._other(value)
         if o.status == "END":
-            return End(Position(int(o.id.rpartition(":")[2])), o.ts_ms, o.event_count or 0)
+            lsn = o.id.rpartition(":")[2]
+            if not lsn.isdecimal():
+                raise ValueError("END without a position")
+            return End(Position(int(lsn)), o.ts_ms, o.event_count or 0)
         if o.status == "BEGIN":
             return Begin()
         if o.control:
@@ -143,6 +148,6 @@ def reason_of(e: Exception) -> str:
         str(e)
         if isinstance(e, msgspec.ValidationError)
         else type(e).__name__
-        if isinstance(e, msgspec.DecodeError)
+        if isinstance(e, msgspec.DecodeError | RecursionError)
         else str(e)
     )

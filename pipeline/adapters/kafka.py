@@ -40,6 +40,7 @@ _ROLLING = {"segment.ms": str(24 * 3600 * 1000), "segment.bytes": str(256 * 1024
 
 EPOCH_KEY = b'{"row":{"control":"epoch"}}'
 DAY_KEY = b'{"row":{"control":"day"}}'
+MAPPING_KEY = b'{"row":{"control":"mapping"}}'
 CONTROL_RECORDS = 2  # what `begin_log` writes
 
 
@@ -246,6 +247,11 @@ def begin_log(kafka: Kafka, topic: str, today: date) -> int:
     if end <= 1:  # also when an earlier apply was stopped between the two
         write(kafka, topic, DAY_KEY, msgspec.json.encode({"control": "day", "date": today.isoformat()}))
     return epoch_of(kafka, topic)
+
+
+def tell_mapping(kafka: Kafka, topic: str, applied_at: int) -> None:
+    """Say in the log that the source was applied anew: a worker that runs with the mapping before ends."""
+    write(kafka, topic, MAPPING_KEY, msgspec.json.encode({"control": "mapping", "applied_at": applied_at}))
 
 
 def epoch_of(kafka: Kafka, topic: str) -> int:

@@ -6,6 +6,7 @@ Every write is absolute and goes through one Redis Function that refuses what is
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import resources
 from itertools import islice
 from typing import Any, TypeVar
@@ -25,10 +26,18 @@ CHUNK = 500
 GONE_SECONDS = 7 * 86400
 """A vanished level stays as zeros this long: deleting it would lose `v`, and with it the guard against older writes."""
 T = TypeVar("T")
-_AWAY = (errors.ConnectionError, errors.TimeoutError, errors.BusyLoadingError, errors.ReadOnlyError, OSError)
-_FULL = ("OOM", "MISCONF", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN", "Function not found")
+_AWAY = (
+    errors.ConnectionError,
+    errors.TimeoutError,
+    errors.BusyLoadingError,
+    errors.ReadOnlyError,
+    errors.OutOfMemoryError,
+    OSError,
+)
+_FULL = ("MISCONF", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN", "Function not found")
 
 
+@lru_cache(maxsize=4096)  # all levels of a transaction share it
 def version(epoch: int, offset: int) -> str:
     """`v`: compared as text by the function, hence fixed width. 16 digits of offset outlast any log."""
     return f"{epoch:010d}.{offset:016d}"
@@ -122,21 +131,13 @@ class Projection:
     def _call(
         self, cut: Cut, docs: list[Document], meta: dict[str, str], alerts: list[Alert]
     ) -> tuple[list[str], bytes]:
-        negative, positive, packed = [], [], []
-        for d in docs:
-            level = d.level if d.level is not None and len(d.level.idents) == 2 else None
-            packed.append(self._document(d, level is not None and cut.prev is not None))
-            if level is not None:
-                if d.fields and level.available < 0 and "available" in d.fields:
-                    negative += [d.fields[d.fields.index("available") + 1], d.key]
-                else:
-                    positive.append(d.key)
+        feed = cut.prev is not None
         payload = {
             "v": cut.v,
             "prev": cut.prev,
-            "docs": packed,
-            "negative": negative,
-            "positive": positive,
+            "docs": [self._document(d, feed) for d in docs],
+            "negative": [x for d in docs if d.negative for x in (d.negative, d.key)],
+            "positive": [d.key for d in docs if d.recovered],
             "alerts": [x for a in alerts if a.state == "open" for x in (a.id, _json(a))],
             "ended": [a.id for a in alerts if a.state != "open"],
             "feed": 10_000,
@@ -145,16 +146,22 @@ class Projection:
         return [*self._heads, *[d.key for d in docs]], self._pack(payload)
 
     def _document(self, d: Document, feed: bool) -> tuple[str, int, bool, list[str]]:
-        changed = ["changed", iso(d.time_ms)]
+        v, changed = version(self._epoch, d.offset), iso(d.time_ms)
+        fed = feed and d.level is not None and len(d.level.idents) == 2
         if d.fields:
-            return version(self._epoch, d.offset), 0, feed, d.fields + changed
-        return version(self._epoch, d.offset), GONE_SECONDS, feed, ["on_hand", "0", "deleted", "1", *changed]
+            return v, 0, fed, [*d.fields, "changed", changed]
+        return v, GONE_SECONDS, fed, ["on_hand", "0", "deleted", "1", "changed", changed]
 
     async def _send(self, calls: list[tuple[list[str], bytes]]) -> list[Any]:
         pipe = self._redis.pipeline(transaction=False)
         for keys, payload in calls:
             pipe.fcall("onhand_publish", len(keys), *keys, payload)
-        return await pipe.execute()
+        # the pipeline's own raising puts the command, and so row values, in front of Redis's words
+        replies = await pipe.execute(raise_on_error=False)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
 
     async def _keys(self) -> AsyncIterator[str]:
         async for key in self._redis.scan_iter(f"{self._prefix}:{{*", count=5000):

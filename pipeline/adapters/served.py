@@ -38,7 +38,7 @@ class Reader:
     def item(self, item: str) -> Documents:
         """The live stock keys of one item code."""
         key = names.item_key(self.prefix, names.encode(item))
-        return self._read("".join(f"[{c}]" if c in "*?[]\\" else c for c in key) + "*")
+        return self._read("".join(f"\\{c}" if c in "*?[]\\" else c for c in key) + "*")
 
     def _read(self, pattern: str) -> Documents:
         found: Documents = {}

@@ -124,6 +124,8 @@ def _store(settings: Settings, record: Applied) -> bool:
     # readers order what two applied mappings serve by this time, so it never goes back, whatever the clock does
     later = max(record.applied_at, before.applied_at + 1) if before is not None else record.applied_at
     kafka.store_applied(settings.kafka, msgspec.structs.replace(record, applied_at=later))
+    if before is not None and before.epoch == record.epoch:
+        kafka.tell_mapping(settings.kafka, record.topics["log"], later)
     return True
 
 

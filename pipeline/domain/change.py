@@ -74,7 +74,7 @@ class Mark:
 
 @dataclass(slots=True)
 class Control:
-    """A record of ours: `epoch` or `day` (see design: the log is the table)."""
+    """A record of ours: `epoch`, `day` or `mapping`."""
 
     kind: str
     value: dict[str, Any]

@@ -91,4 +91,7 @@ class PlainCodes(Codes):
 
     def show(self, ident: Hashable) -> str:
         """The encoded code."""
-        return NONE if ident is None else encode(str(ident))
+        shown = self._shown.get(ident)
+        if shown is None:
+            shown = self._shown[ident] = NONE if ident is None else encode(str(ident))
+        return shown

@@ -6,7 +6,7 @@ absorbing a row again changes nothing. Amounts are ints at the shape's scale.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pipeline.domain import names
@@ -31,7 +31,11 @@ class ViewLike(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Level:
-    """One level and what was last shown of it. `offset` and `time_ms`: the END at which it last changed."""
+    """One level and what was last shown of it. `offset` and `time_ms`: the END at which it last changed.
+
+    `shown` is its served key, "" before it was served; `text` and `label` are its on hand and its name within its
+    parent as they are written, "" when they must be written anew.
+    """
 
     idents: tuple[Hashable, ...]
     on_hand: int = 0
@@ -41,10 +45,14 @@ class Level:
     offset: int = 0
     time_ms: int = 0
     shown: str = ""
+    renamed: bool = False
+    text: str = ""
+    label: str = ""
     alert: str = ""
-    by_status: dict[Hashable, int] = field(default_factory=dict)
+    negative: bool = False
     parent: "Level | None" = None
-    children: dict[Hashable, "Level"] = field(default_factory=dict)
+    by_status: dict[Hashable, int] | None = None
+    children: dict[Hashable, "Level"] | None = None
 
     @property
     def available(self) -> int:
@@ -54,13 +62,18 @@ class Level:
 
 @dataclass(slots=True)
 class Document:
-    """A served key as it is at `offset`. `fields` is flat: name, value, name, value; empty = the level is gone."""
+    """A served key as it is at `offset`. `fields` is flat: name, value, name, value; empty = the level is gone.
+
+    `negative`: the quantity available, where that is below zero; `recovered`: it was when last shown, and is no more.
+    """
 
     key: str
     offset: int
     time_ms: int
     fields: list[str]
     level: Level | None = None
+    negative: str = ""
+    recovered: bool = False
 
 
 class StockLevels:
@@ -121,12 +134,15 @@ class StockLevels:
         usable = on_hand if self._usable is None or self._usable(key) else 0
         for level in levels:
             level.on_hand += on_hand
+            level.text = ""
             level.usable += usable
             level.reserved += reserved
             touched[level] = None
         if self.shape.status is not None:
             status = self.shape.status.ident(key)
             for level in levels:
+                if level.by_status is None:
+                    level.by_status = {}
                 level.by_status[status] = level.by_status.get(status, 0) + on_hand
 
     def _levels_of(self, key: Key) -> tuple[Level, ...]:
@@ -142,6 +158,7 @@ class StockLevels:
         if level is None:
             level = self.levels[idents] = Level(idents, parent=parent)
             if parent is not None and len(idents) == 2:
+                parent.children = parent.children or {}
                 parent.children[idents[1]] = level
         return level
 
@@ -149,11 +166,15 @@ class StockLevels:
 
     def documents(self) -> list[Document]:
         """The documents that changed since the last call; a renamed or vanished level also ends its old key."""
-        out = [doc for level in self._dirty for doc in self._show(level)]
+        out: list[Document] = []
+        ended = False
+        for level in self._dirty:
+            if level.shown and level.rows and not level.renamed:
+                out.append(self._document(level))
+            else:
+                ended = self._transition(level, out) or ended
         self._dirty.clear()
-        # a key that ends and begins in one go (two codes swapped) is shown as it is, not as ended
-        live = {doc.key for doc in out if doc.fields}
-        return [doc for doc in out if doc.fields or doc.key not in live]
+        return _without_reborn(out) if ended else out
 
     def all_documents(self) -> Iterator[Document]:
         """Every live document, changed or not; what changed until now counts as shown."""
@@ -176,22 +197,27 @@ class StockLevels:
             for level in self.levels.values()
             if any(i < len(level.idents) and level.idents[i] in idents for i, idents in renamed)
         ]
+        for level in found:
+            level.renamed, level.label = True, ""
         return found + [level.parent for level in found if level.parent is not None]
 
-    def _show(self, level: Level) -> Iterator[Document]:
-        gone = not level.rows
-        key = "" if gone else self.key(level)
-        if level.shown and level.shown != key:
-            yield Document(level.shown, level.offset, level.time_ms, [], level)
-        level.shown = key
-        if gone:
-            self._drop(level)
+    def _transition(self, level: Level, out: list[Document]) -> bool:
+        """A level that appears, vanishes or goes by another code; True when a key ended."""
+        key = self.key(level) if level.rows else ""
+        ended = level.shown not in ("", key)
+        if ended:
+            recovered, level.negative = level.negative, False
+            out.append(Document(level.shown, level.offset, level.time_ms, [], level, recovered=recovered))
+        level.shown, level.renamed = key, False
+        if level.rows:
+            out.append(self._document(level))
         else:
-            yield self._document(level)
+            self._drop(level)
+        return ended
 
     def _drop(self, level: Level) -> None:
         del self.levels[level.idents]
-        if level.parent is not None and len(level.idents) == 2:
+        if level.parent is not None and level.parent.children and len(level.idents) == 2:
             del level.parent.children[level.idents[1]]
 
     def key(self, level: Level) -> str:
@@ -207,25 +233,55 @@ class StockLevels:
         return names.detail_key(self.prefix, item, warehouse, named)
 
     def _document(self, level: Level) -> Document:
-        fields = ["on_hand", self.text(level.on_hand)]
-        if len(level.idents) <= 2:
-            fields += ["usable", self.text(level.usable)]
+        on_hand = level.text or self._on_hand(level)
+        detail = len(level.idents) > 2
+        fields = ["on_hand", on_hand]
+        if not detail:
+            usable = on_hand if level.usable == level.on_hand else self.text(level.usable)
+            fields += ("usable", usable)
         if self.shape.has_reserved:
-            fields += ["reserved", self.text(level.reserved)]
-            if len(level.idents) <= 2:
-                fields += ["available", self.text(level.available)]
-        if self.shape.status is not None and len(level.idents) <= 2:
-            for status, n in level.by_status.items():
-                if n:
-                    fields += [f"on_hand:{self.shape.status.codes.show(status)}", self.text(n)]
-        for warehouse, child in level.children.items():
-            if child.rows:
-                fields += [f"w:{self.shape.warehouse.codes.show(warehouse)}", self.text(child.on_hand)]
-        return Document(level.shown, level.offset, level.time_ms, fields, level)
+            fields += ("reserved", self.text(level.reserved))
+            if not detail:
+                fields += ("available", self.text(level.available) if level.reserved else usable)
+        if level.by_status and not detail:
+            fields += self._statuses(level.by_status)
+        if level.children:
+            for child in level.children.values():
+                if child.rows:
+                    fields += (child.label or self._label(child), child.text or self._on_hand(child))
+        document = Document(level.shown, level.offset, level.time_ms, fields, level)
+        if len(level.idents) == 2 and self.shape.has_reserved:
+            self._mark_negative(level, document)
+        return document
+
+    def _mark_negative(self, level: Level, document: Document) -> None:
+        before, level.negative = level.negative, level.available < 0
+        if level.negative:
+            document.negative = self.text(level.available)
+        document.recovered = before and not level.negative
+
+    def _statuses(self, by_status: dict[Hashable, int]) -> list[str]:
+        assert self.shape.status is not None  # noqa: S101  # only then are statuses counted
+        show = self.shape.status.codes.show
+        return [x for status, n in by_status.items() if n for x in (f"on_hand:{show(status)}", self.text(n))]
+
+    def _on_hand(self, level: Level) -> str:
+        level.text = self.text(level.on_hand)
+        return level.text
+
+    def _label(self, level: Level) -> str:
+        level.label = f"w:{self.shape.warehouse.codes.show(level.idents[1])}"
+        return level.label
 
     def text(self, n: int) -> str:
         """An amount as readers get it: at the ERP's scale, a double's trailing zeros cut."""
         return decimal_text(n, self.shape.scale, self.shape.approx)
+
+
+def _without_reborn(documents: list[Document]) -> list[Document]:
+    """A key that ends and begins in one go (two codes swapped) is shown as it is, not as ended."""
+    live = {d.key for d in documents if d.fields}
+    return [d for d in documents if d.fields or d.key not in live]
 
 
 def stock_levels(

@@ -1,0 +1,332 @@
+"""The versioned projection and its reader on a real Redis."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import msgspec
+import pytest
+import redis
+
+from infra.stack import Stack
+from infra.stack.redis import Redis as Server
+from pipeline.adapters.redis import ATOMIC, CHUNK, GONE_SECONDS, Cut, Fenced, Gap, Projection, version
+from pipeline.adapters.served import Reader, check_server
+from pipeline.domain.alerts import Alert
+from pipeline.domain.errors import NotReadyError, RefusedError
+from pipeline.domain.levels import Document, Level
+from pipeline.domain.names import encode, item_key, level_key
+
+EPOCH = 1_795_387_656
+AS_OF = "2026-11-22T22:47:37.661Z"
+CHANGED = "1970-01-01T00:00:05.000Z"
+_numbers = count(1)
+
+
+class Site:
+    """One prefix: what is written goes through the projection, what is read is read as any app would."""
+
+    def __init__(self, url: str) -> None:
+        self.prefix, self.retries = f"stock{next(_numbers)}", 0
+        self.when_retrying: Callable[[], Any] = lambda: None
+        self.redis = redis.Redis.from_url(url, decode_responses=True)
+        self.reader = Reader(url, self.prefix)
+        self.projection = Projection(url, self.prefix, EPOCH, None, self._retried)
+        self._runner = asyncio.Runner()
+        self.run(self.projection.start())
+
+    def _retried(self) -> None:
+        self.retries += 1
+        self.when_retrying()
+
+    def run(self, coroutine: Any) -> Any:
+        return self._runner.run(coroutine)
+
+    def close(self) -> None:
+        self.run(self.projection.close())
+        self._runner.close()
+        self.redis.close()
+        self.reader._redis.close()
+
+    def publish(self, *cuts: Cut) -> None:
+        self.run(self.projection.publish(list(cuts)))
+
+    def cut(self, offset: int, prev: int | None, *documents: Document, alerts: tuple[Alert, ...] = ()) -> Cut:
+        v = version(EPOCH, offset)
+        meta = {"state": "live", "as_of": AS_OF, "v": v}
+        return Cut(v, None if prev is None else version(EPOCH, prev), list(documents), meta, list(alerts))
+
+    def key(self, item: str, warehouse: str = "W1") -> str:
+        return f"{self.prefix}:{{{item}}}:{warehouse}"
+
+    def level(self, item: str, offset: int, on_hand: int, reserved: int = 0, **more: str) -> Document:
+        level = Level((item, "W1"), on_hand=on_hand, usable=on_hand, reserved=reserved)
+        fields = ["on_hand", str(on_hand), "available", str(on_hand - reserved)]
+        document = Document(self.key(item), offset, 5000, fields + [x for pair in more.items() for x in pair], level)
+        document.negative = str(on_hand - reserved) if reserved > on_hand else ""
+        document.recovered = not document.negative
+        return document
+
+    def gone(self, item: str, offset: int) -> Document:
+        return Document(self.key(item), offset, 5000, [], Level((item, "W1")), recovered=True)
+
+    def held(self, item: str) -> dict[str, str]:
+        return self.redis.hgetall(self.key(item))
+
+    def meta_v(self) -> str | None:
+        return self.redis.hget(f"{self.prefix}:meta", "v")
+
+    def feed(self) -> list[tuple[str, str]]:
+        """Key and on_hand of each entry of the changes stream."""
+        return [(fields["key"], fields["on_hand"]) for _, fields in self.redis.xrange(f"{self.prefix}:changes")]
+
+
+@pytest.fixture
+def site(redis_server: Server) -> Iterator[Site]:
+    site = Site(redis_server.url)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server of the test's own, to be set up wrongly."""
+    with Stack(parts=()) as stack:
+        stack.start("redis")
+        yield stack.redis
+
+
+def alert(item: str, state: str = "open") -> Alert:
+    return Alert(f"negative_available/{item}/W1", "negative_available", state, item, "W1", "-1", AS_OF, "0/10")
+
+
+def test_a_cut_is_served_as_it_was_written(site: Site) -> None:
+    site.publish(site.cut(7, None, site.level("RIM", 6, 10, 3)))
+    assert site.held("RIM") == {"v": version(EPOCH, 6), "on_hand": "10", "available": "7", "changed": CHANGED}
+    assert site.run(site.projection.meta()) == {"state": "live", "as_of": AS_OF, "v": version(EPOCH, 7)}
+    assert site.reader.documents() == {site.key("RIM"): site.held("RIM")}
+
+
+def test_an_older_version_of_a_document_is_refused_and_an_equal_one_rewritten(site: Site) -> None:
+    site.publish(site.cut(7, None, site.level("RIM", 7, 10)))
+    site.publish(site.cut(8, 7, site.level("RIM", 6, 99)))
+    assert site.held("RIM")["on_hand"] == "10"
+    site.redis.hset(site.key("RIM"), mapping={"on_hand": "11", "by_hand": "x"})
+    site.publish(site.cut(9, 8, site.level("RIM", 7, 10)))
+    assert site.held("RIM") == {"v": version(EPOCH, 7), "on_hand": "10", "available": "10", "changed": CHANGED}
+
+
+def test_fields_that_end_vanish(site: Site) -> None:
+    site.publish(site.cut(1, None, site.level("RIM", 1, 10, **{"on_hand:scrap": "1", "w:W9": "2"})))
+    site.publish(site.cut(2, 1, site.level("RIM", 2, 10, **{"w:W9": "2"})))
+    assert "on_hand:scrap" not in site.held("RIM")
+    assert site.held("RIM")["w:W9"] == "2"
+
+
+def test_a_deleted_level_stays_as_zeros_for_a_while_and_comes_back(site: Site) -> None:
+    site.publish(site.cut(1, None, site.level("RIM", 1, 10)))
+    site.publish(site.cut(2, 1, site.gone("RIM", 2)))
+    assert site.held("RIM") == {"v": version(EPOCH, 2), "on_hand": "0", "deleted": "1", "changed": CHANGED}
+    assert GONE_SECONDS - 60 < site.redis.ttl(site.key("RIM")) <= GONE_SECONDS
+    assert site.reader.documents() == {}
+    site.publish(site.cut(3, 2, site.level("RIM", 1, 10)))
+    assert "deleted" in site.held("RIM"), "an older version brought it back"
+    site.publish(site.cut(4, 3, site.level("RIM", 4, 5)))
+    assert site.held("RIM") == {"v": version(EPOCH, 4), "on_hand": "5", "available": "5", "changed": CHANGED}
+    assert site.redis.ttl(site.key("RIM")) == -1
+
+
+def test_an_emptied_redis_is_a_gap(site: Site) -> None:
+    site.publish(site.cut(1, None, site.level("RIM", 1, 10)))
+    site.redis.delete(*site.redis.keys(f"{site.prefix}:*"))
+    with pytest.raises(Gap):
+        site.publish(site.cut(2, 1, site.level("RIM", 2, 9)), site.cut(3, 2, site.level("RIM", 3, 8)))
+    assert site.redis.keys(f"{site.prefix}:*") == []
+
+
+def test_a_redis_put_back_to_an_older_state_is_a_gap(site: Site) -> None:
+    site.publish(site.cut(1, None, site.level("RIM", 1, 10)))
+    backup = {name: site.redis.hgetall(name) for name in (site.key("RIM"), f"{site.prefix}:meta")}
+    site.publish(site.cut(2, 1, site.level("RIM", 2, 9)))
+    for name, fields in backup.items():
+        site.redis.hset(name, mapping=fields)
+    with pytest.raises(Gap):
+        site.publish(site.cut(3, 2, site.level("RIM", 3, 8)))
+    assert site.held("RIM")["on_hand"] == "10"
+
+
+def test_a_newer_cut_fences_an_older_writer(site: Site) -> None:
+    site.publish(site.cut(5, None, site.level("RIM", 5, 10)))
+    with pytest.raises(Fenced):
+        site.publish(site.cut(4, 3, site.level("NEW", 4, 1)))
+    with pytest.raises(Fenced):
+        site.publish(site.cut(4, None, site.level("NEW", 4, 1)))
+    assert site.held("NEW") == {}
+    assert site.meta_v() == version(EPOCH, 5)
+
+
+def test_cuts_sent_again_because_the_reply_was_lost_are_fine_and_told_once(site: Site) -> None:
+    site.publish(site.cut(1, None, site.level("RIM", 1, 10)))
+    cuts = site.cut(2, 1, site.level("RIM", 2, 9)), site.cut(3, 2, site.level("RIM", 3, 8))
+    for _ in range(3):
+        site.publish(*cuts)
+    assert site.feed() == [(site.key("RIM"), "9"), (site.key("RIM"), "8")]
+    assert site.held("RIM")["on_hand"] == "8"
+    assert site.meta_v() == version(EPOCH, 3)
+
+
+def test_the_feed_tells_levels_and_neither_items_nor_what_was_rebuilt(site: Site) -> None:
+    item = Document(f"{site.prefix}:{{RIM}}", 2, 5000, ["on_hand", "9"], Level(("RIM",)))
+    site.publish(site.cut(1, None, site.level("RIM", 1, 10)))
+    assert site.feed() == []
+    site.publish(site.cut(2, 1, site.level("RIM", 2, 9), item))
+    assert site.feed() == [(site.key("RIM"), "9")]
+
+
+@pytest.mark.parametrize(("documents", "calls"), [(ATOMIC, 1), (ATOMIC + 1, -(-(ATOMIC + 1) // CHUNK))])
+def test_up_to_a_thousand_documents_are_one_call(site: Site, documents: int, calls: int) -> None:
+    site.publish(site.cut(1, None))
+    site.redis.config_resetstat()
+    site.publish(site.cut(2, 1, *(site.level(f"I{n}", 2, n) for n in range(documents))))
+    assert site.redis.info("commandstats")["cmdstat_fcall"]["calls"] == calls
+    assert len(site.reader.documents()) == documents
+
+
+def test_more_documents_go_in_chunks_that_say_so_until_the_last(site: Site) -> None:
+    site.publish(site.cut(1, None))
+    cut = site.cut(2, 1, *(site.level(f"I{n}", 2, n) for n in range(ATOMIC + CHUNK + 1)), alerts=(alert("I1"),))
+    seen = []
+    for call in site.projection._calls(cut):
+        assert site.run(site.projection._send([call]))[0][0] == b"ok"
+        meta = site.reader.meta()
+        seen.append((meta["state"], meta["v"], len(site.reader.documents()), len(site.reader.alerts())))
+    assert seen == [
+        ("applying", version(EPOCH, 1), 500, 0),
+        ("applying", version(EPOCH, 1), 1000, 0),
+        ("applying", version(EPOCH, 1), 1500, 0),
+        ("live", version(EPOCH, 2), 1501, 1),
+    ]
+
+
+def test_offsets_beyond_a_double_are_told_apart(site: Site) -> None:
+    big = 2**53
+    site.publish(site.cut(big, None, site.level("RIM", big, 1)))
+    site.publish(site.cut(big + 1, big, site.level("RIM", big + 1, 2)))
+    assert site.held("RIM")["on_hand"] == "2"
+    with pytest.raises(Fenced):
+        site.publish(site.cut(big, big - 1, site.level("RIM", big, 1)))
+    assert site.meta_v() == version(EPOCH, big + 1)
+
+
+def test_a_newer_epoch_counts_more_than_any_offset() -> None:
+    assert version(EPOCH + 1, 0) > version(EPOCH, 10**15)
+
+
+def test_a_rebuild_ends_what_is_not_of_it(site: Site) -> None:
+    site.publish(site.cut(1, None, site.level("GHOST", 1, 5, 9), site.level("RIM", 1, 5), alerts=(alert("GHOST"),)))
+    site.redis.hset(site.key("FOREIGN"), "on_hand", "3")
+    site.redis.hset("foreign", "on_hand", "3")
+    cut = site.cut(9, None)
+    documents = [site.level("RIM", 2, 4, 6), *(site.level(f"I{n}", 3, n) for n in range(CHUNK))]
+    assert site.run(site.projection.rebuild(cut, documents, [alert("RIM")])) == CHUNK + 1
+    assert set(site.reader.documents()) == {d.key for d in documents}
+    assert site.held("GHOST")["deleted"] == site.held("FOREIGN")["deleted"] == "1"
+    assert site.redis.ttl(site.key("FOREIGN")) > 0
+    assert site.redis.hget("foreign", "on_hand") == "3"
+    assert site.redis.zrange(f"{site.prefix}:negative", 0, -1, withscores=True) == [(site.key("RIM"), -2.0)]
+    assert [a["id"] for a in site.reader.alerts()] == [alert("RIM").id]
+    assert site.reader.meta() == {"state": "live", "as_of": AS_OF, "v": cut.v}
+    assert site.feed() == []
+
+
+def test_a_rebuild_goes_on_where_it_was_cut_off_and_a_newer_cut_stops_it(site: Site) -> None:
+    documents = [site.level("RIM", 2, 4)]
+    for _ in range(2):
+        site.run(site.projection.rebuild(site.cut(9, None), documents, []))
+    site.publish(site.cut(10, 9, site.level("RIM", 10, 5)))
+    with pytest.raises(Fenced):
+        site.run(site.projection.rebuild(site.cut(9, None), documents, []))
+    assert site.held("RIM")["on_hand"] == "5"
+
+
+def test_negative_levels_and_alerts_follow(site: Site) -> None:
+    def negative() -> list[tuple[str, float]]:
+        return site.redis.zrange(f"{site.prefix}:negative", 0, -1, withscores=True)
+
+    site.publish(site.cut(1, None, site.level("RIM", 1, 1, 4), alerts=(alert("RIM"),)))
+    assert negative() == [(site.key("RIM"), -3.0)]
+    assert site.reader.alerts() == [alert("RIM").to_dict()]
+    site.publish(site.cut(2, 1, site.level("RIM", 2, 1, 3)))
+    assert negative() == [(site.key("RIM"), -2.0)]
+    site.publish(site.cut(3, 2, site.level("RIM", 3, 3, 3), alerts=(alert("RIM", "resolved"),)))
+    assert negative() == site.reader.alerts() == []
+    site.publish(site.cut(4, 3, site.level("RIM", 4, 3, 5)), site.cut(5, 4, site.gone("RIM", 5)))
+    assert negative() == []
+
+
+def test_a_redis_that_lost_its_functions_is_served_again(site: Site) -> None:
+    site.publish(site.cut(1, None, site.level("RIM", 1, 10)))
+    site.redis.function_flush()
+    site.publish(site.cut(2, 1, site.level("RIM", 2, 9)))
+    assert site.held("RIM")["on_hand"] == "9"
+    assert site.retries == 1
+
+
+def test_a_full_redis_is_waited_for(own_server: Server) -> None:
+    site = Site(own_server.url)
+    site.publish(site.cut(1, None, site.level("RIM", 1, 10)))
+    site.redis.config_set("maxmemory", 1)
+    site.when_retrying = lambda: site.redis.config_set("maxmemory", 0)
+    site.publish(site.cut(2, 1, site.level("RIM", 2, 9)))
+    assert site.held("RIM")["on_hand"] == "9"
+    assert site.retries == 1
+    site.close()
+
+
+def test_what_redis_refuses_for_good_is_raised_without_the_values(site: Site) -> None:
+    site.redis.set(site.key("RIM"), "a text of somebody else")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE") as refused:
+        site.publish(site.cut(1, None, site.level("RIM", 1, 4711)))
+    assert "4711" not in str(refused.value)
+    assert site.retries == 0
+
+
+@pytest.mark.parametrize("code", ["A*", "A?", "A[1]", "A]", "A[^1]", "A\\", "A\\*", "[", "*", "A b:{c}"])
+def test_an_item_is_found_whatever_its_code_and_no_other_with_it(site: Site, code: str) -> None:
+    mine = [item_key(site.prefix, encode(code)), level_key(site.prefix, encode(code), "W*")]
+    for name in [*mine, *(item_key(site.prefix, other) for other in ("AB", "A1", "A", "ABC", "b"))]:
+        site.redis.hset(name, "on_hand", "1")
+    assert list(site.reader.item(code)) == sorted(mine)
+
+
+def test_alerts_are_read_oldest_first(site: Site) -> None:
+    for id_, since in (("b", "2"), ("a", "2"), ("c", "1")):
+        held = msgspec.json.encode({"id": id_, "since": since})
+        site.redis.hset(f"{site.prefix}:alerts", id_, held)
+    assert [a["id"] for a in site.reader.alerts()] == ["c", "a", "b"]
+
+
+def test_a_server_that_evicts_is_refused_with_the_fix(own_server: Server) -> None:
+    check_server(own_server.url)
+    with redis.Redis.from_url(own_server.url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(RefusedError, match="allkeys-lru") as refused:
+            check_server(own_server.url)
+        assert "CONFIG SET maxmemory-policy noeviction" in refused.value.fix
+        client.config_set("maxmemory-policy", "noeviction")
+    check_server(own_server.url)
+
+
+def test_a_server_that_wants_a_password_or_is_away(own_server: Server) -> None:
+    with redis.Redis.from_url(own_server.url) as client:
+        client.config_set("requirepass", "not-in-any-message")
+    with pytest.raises(RefusedError, match="refuses us") as refused:
+        check_server(own_server.url)
+    assert "password_file" in refused.value.fix
+    with pytest.raises(RefusedError) as refused:
+        check_server(own_server.url, "not-the-password")
+    assert "not-the-password" not in str(refused.value)
+    check_server(own_server.url, "not-in-any-message")
+    with pytest.raises(NotReadyError, match="does not answer"):
+        check_server("redis://127.0.0.1:1/0")
