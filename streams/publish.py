@@ -23,6 +23,7 @@ HISTORY_MS = 7 * 86_400_000 // 2
 """Half the log's complete window: whoever is further behind may have missed rows that compaction removed since."""
 GROUPS_PER_ROW = 6
 """Documents one changed row touches at most: detail, level and item, of where it was and where it is."""
+YIELD_EVERY = 256
 KINDS = (NEGATIVE,)
 log = structlog.get_logger("onhand.worker")
 
@@ -90,6 +91,8 @@ class Publisher:
                 self.fold.levels.documents()  # what was folded up to the cut Redis holds is served already
             fold(record)
             ledger.folded = offset
+            if not offset % YIELD_EVERY:
+                await asyncio.sleep(0)  # the socket to Redis is fed by this loop
         telemetry.RECORDS.labels(self.identity.name).inc(len(records))
         telemetry.OFFSET.labels(self.identity.name).set(ledger.folded)
         if self.live:

@@ -23,6 +23,7 @@ class Visibility:
         self.settled = True
         """Every remembered row is of one cut: nothing was folded since the last one."""
         self._snapshot: dict[Any, set[Hashable]] | None = None
+        self._snapshot_at: Position | None = None
 
     @property
     def in_snapshot(self) -> bool:
@@ -31,22 +32,27 @@ class Visibility:
 
     def end(self, end: End) -> bool:
         """Take a transaction's end; True when readers may see it."""
-        # the END at `served` itself is one cut too: a restart meets it again and rows agree there
-        self.settled = end.position >= self.served
+        # not at `served` itself: what was cut off after it may have left rows of a later transaction
+        self.settled = end.position > self.served
         if self.settled:
             self.served = end.position
         return self.settled
 
     def snapshot_row(self, row: SnapshotRow) -> None:
-        """A row was read by a snapshot; `first` starts one anew, also after an attempt that was cut off."""
-        if row.stage == "first":
-            self._snapshot = {}
-        if self._snapshot is not None and row.stage != "incremental":
-            self._snapshot.setdefault(row.table, set()).add(row.pk)
+        """A row was read by a snapshot; `first` or another position starts one anew, also after one that was cut off.
+
+        `first` alone does not do: it is missing when the first table is empty or its first row cannot be read.
+        """
+        if row.stage == "incremental":
+            return
+        if self._snapshot is None or row.stage == "first" or row.position != self._snapshot_at:
+            self._snapshot, self._snapshot_at = {}, row.position
+        self._snapshot.setdefault(row.table, set()).add(row.pk)
 
     def snapshot_end(self, position: Position | None) -> dict[Any, set[Hashable]]:
         """The snapshot is complete: the rows it read by table. Whatever else is remembered of them is a ghost."""
         seen, self._snapshot = self._snapshot or {}, None
+        position = position or self._snapshot_at
         if position is not None and position > self.served:
             self.served = position
         self.settled = True

@@ -10,8 +10,8 @@ def end(position: int) -> End:
 def test_older_transactions_again_stay_hidden_until_a_newer_end() -> None:
     visible = Visibility()
     assert [visible.end(end(p)) for p in (10, 20, 30)] == [True, True, True]
-    # Connect was killed: 20 and 30 come again; rows agree at 30 and not before
-    assert [visible.end(end(p)) for p in (15, 20, 30, 40)] == [False, False, True, True]
+    # Connect was killed: 20 and 30 come again, and at 30 rows of a 40 that was cut off may stand
+    assert [visible.end(end(p)) for p in (15, 20, 30, 40)] == [False, False, False, True]
     assert visible.served == Position(40)
 
 
@@ -23,6 +23,14 @@ def test_a_snapshot_cut_off_and_begun_again_forgets_the_first_attempt() -> None:
     assert visible.snapshot_end(Position(5)) == {"t": {2, 3}}
     assert not visible.in_snapshot
     assert visible.served == Position(5)
+
+
+def test_a_snapshot_needs_no_first_row() -> None:
+    visible = Visibility()
+    for at, stage, pk in ((5, "true", 1), (5, "true", 2), (6, "first_in_data_collection", 2), (6, "true", 3)):
+        visible.snapshot_row(SnapshotRow("t", pk, object(), stage, Position(at), 0))
+    assert visible.snapshot_end(None) == {"t": {2, 3}}
+    assert visible.served == Position(6)
 
 
 def test_incremental_rows_start_no_snapshot() -> None:

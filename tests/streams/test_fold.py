@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from pipeline.domain.change import Position
 from pipeline.domain.levels import Document
 from streams.fold import StockFold
-from tests.streams.erp import Log, Op, Served, State, item, new_fold, place, position, quant, states, truth
+from tests.streams.erp import Log, Op, Record, Served, State, item, new_fold, place, position, quant, states, truth
 
-OLDER_AFTER_A_CUT_OFF = 0
 LAST = 12  # transactions of a history
 
 items = st.builds(item, st.integers(1, 3), st.sampled_from([None, "A", "B", "B"]))
@@ -42,7 +41,7 @@ def stream(data: st.DataObject, log: Log, history: list[list[Op]], first: int, l
         for op in ops[:reached]:
             log.change(n, op)
         if kill == "cut off":
-            n = max(first, n - data.draw(st.integers(0, OLDER_AFTER_A_CUT_OFF), "back"))
+            n = max(first, n - data.draw(st.integers(0, 4), "back"))
             continue
         if reached is not None:
             for op in ops[data.draw(st.integers(0, reached), "resumed at") :]:
@@ -146,6 +145,17 @@ def test_older_transactions_again_are_not_shown(log: Log) -> None:
     assert on_hand(folded(log), RIM) == "5.00"
 
 
+def test_what_was_cut_off_is_not_shown_when_older_transactions_come_again(log: Log) -> None:
+    log.transaction(2, [quant(1, 1, 1, 6)])
+    log.begin(3)
+    log.change(3, quant(2, 1, 1, 9))
+    log.transaction(2, [quant(1, 1, 1, 6)])
+    fold = folded(log)
+    assert on_hand(fold, RIM) == "6.00"
+    log.transaction(3, [quant(1, 1, 1, 4), quant(2, 1, 1, 9)])
+    assert on_hand(folded(log), RIM) == "13.00"
+
+
 def test_a_level_knows_the_end_at_which_it_last_changed(log: Log) -> None:
     log.transaction(2, [quant(1, 1, 1, 6)])
     changed = log.records[-1].offset
@@ -231,6 +241,17 @@ def test_the_first_transaction_ends_a_snapshot_whose_last_table_is_empty(log: Lo
     folded(log, fold)
     assert fold.place.offset == log.records[-1].offset
     assert on_hand(fold, RIM) is None, "the row that was deleted while nobody captured is a ghost"
+
+
+@pytest.mark.parametrize("rows", [[item(1, None), quant(1, 1, None, 5)], [quant(1, 1, None, 5)]])
+def test_a_snapshot_whose_first_row_is_missing_keeps_its_rows(rows: list[Op]) -> None:
+    """The first captured table is empty, or its first row cannot be read: no record says `first`."""
+    log = Log().begun()
+    log.snapshot(1, states([rows])[1])
+    if len(rows) == 2:
+        log.records[3] = Record(log.records[3].key, b"{", 3)
+    fold = folded(log)
+    assert fold.engine.tables["public.quant"].pks() == {1}
 
 
 def test_a_snapshot_begun_twice_leaves_no_ghost() -> None:
