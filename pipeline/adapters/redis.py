@@ -107,7 +107,7 @@ class Projection:
         for docs in _batches(documents, CHUNK):
             live.update(d.key for d in docs)
             await self.publish([Cut(cut.v, None, docs, {"state": "rebuilding"})])
-        ghosts = [key async for key in self._keys() if key not in live]
+        ghosts = [key async for key in self._others(live)]
         for keys in _batches(ghosts, CHUNK):
             await self.publish([Cut(cut.v, None, [_ended(key, cut) for key in keys], {"state": "rebuilding"})])
         await self.publish([Cut(cut.v, None, [], cut.meta, list(open_alerts))])
@@ -163,10 +163,11 @@ class Projection:
                 raise reply
         return replies
 
-    async def _keys(self) -> AsyncIterator[str]:
+    async def _others(self, live: set[str]) -> AsyncIterator[str]:
         async for key in self._redis.scan_iter(f"{self._prefix}:{{*", count=5000):
-            if not await self._redis.hexists(key, "deleted"):
-                yield key.decode()
+            name = key.decode()
+            if name not in live and not await self._redis.hexists(key, "deleted"):
+                yield name
 
     # -- patience
 
