@@ -1,7 +1,5 @@
 """Exact quantities: ints at a fixed scale inside, decimal strings outside. No float anywhere."""
 
-from decimal import Decimal
-
 
 def decimal_text(n: int, scale: int, trim: bool = False) -> str:
     """A scaled int as a decimal string: `decimal_text(24100, 4)` is `2.4100`; with `trim`, `2.41`."""
@@ -16,11 +14,3 @@ def decimal_text(n: int, scale: int, trim: bool = False) -> str:
         part = part.rstrip("0")
     text = f"{whole}.{part}" if part else whole
     return f"-{text}" if n < 0 else text
-
-
-def scaled(text: str, scale: int) -> int:
-    """The inverse of `decimal_text`. Raises ValueError on digits beyond the scale."""
-    moved = Decimal(text).scaleb(scale)
-    if moved != moved.to_integral_value():
-        raise ValueError(f"more than {scale} decimals")
-    return int(moved)
