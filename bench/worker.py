@@ -2,9 +2,10 @@
 
     python -m bench.worker [transactions] [repetitions]
 
-A backlog of small transactions (BEGIN, three balance rows, END) over 200,000 balances is folded live: every
-transaction becomes visible, as detail, level and item documents. `replay` is the same log folded silently, as a
-worker does at its start. Prints records/s and CPU per record, median and spread; Kafka and Redis run on the same cores.
+A backlog of transfers (BEGIN, the document's row, two balance rows, END) over 200,000 balances is folded live: every
+transfer becomes visible, as level and item documents, and as details where the mapping yields them. `replay` is the
+same log folded silently, as a worker does at its start. Prints records/s and CPU per record, median and spread; Kafka
+and Redis run on the same cores.
 """
 
 import asyncio
@@ -38,6 +39,9 @@ SQL = {
     "details": """SELECT i.code AS item, l.warehouse, l.code AS location, q.quantity AS on_hand, q.reserved FROM quant q
         JOIN location l ON l.id = q.location_id JOIN item i ON i.id = q.item_id WHERE l.usage = 'internal'""",
 }
+MOVEMENTS = """SELECT 'transfer' AS doc_type, m.doc AS doc_no, m.id AS line, i.code AS item, l.warehouse,
+    'transfer' AS kind, m.qty
+    FROM move m JOIN item i ON i.id = m.item_id JOIN location l ON l.id = m.dst WHERE m.state = 'done'"""
 
 
 def catalog() -> Catalog:
@@ -50,6 +54,8 @@ def catalog() -> Catalog:
         table("location", id="integer", code="text", usage="text", warehouse="text"),
         table("quant", id="integer", item_id="integer", location_id="integer",
               quantity="numeric(18,4)", reserved="numeric(18,4)"),
+        table("move", id="integer", item_id="integer", src="integer", dst="integer", qty="numeric(18,4)",
+              state="text", doc="text"),
     )  # fmt: skip
 
 
@@ -99,7 +105,9 @@ def history(transactions: int) -> Iterator[Pair]:
     for t in range(transactions):
         lsn = 1000 + 10 * t
         yield marker("BEGIN", lsn)
-        for n in range(3):
+        move = {"id": t, "item_id": t % ITEMS, "src": 1, "dst": 2, "qty": "5.0000", "state": "done", "doc": f"D{t}"}
+        yield row("move", move, "c", "false", lsn, 1)
+        for n in (1, 2):
             yield row("quant", quant(rng.randrange(BALANCES), rng.randrange(1, 1000)), "u", "false", lsn + n, n + 1)
         yield marker("END", lsn + 5)
 
@@ -128,7 +136,8 @@ def applied(shape: str) -> Applied:
     return Applied(
         name="bench", epoch=1, applied_at=1, pack="bench", dialect="postgres", digest=shape,
         catalog=catalog().to_dict(),
-        texts=[Text("stock", "stock.sql", SQL[shape])], bound={}, stock={"reserved": "stock", "usable": None},
+        texts=[Text("stock", "stock.sql", SQL[shape]), Text("movements", "movements.sql", MOVEMENTS)],
+        bound={}, stock={"reserved": "stock", "usable": None},
         time_zone="UTC", prefix=f"stock-{shape}", topics={"log": "onhand.bench.log", "alerts": "onhand.bench.alerts"},
     )  # fmt: skip
 

@@ -5,8 +5,7 @@ bytes -> `adapters.debezium` -> the generated fold -> at a transaction's end: `d
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
@@ -29,8 +28,7 @@ class Record(Protocol):
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A consistent cut: the offset of its END, and the source's position and commit time there."""
 
     offset: int
@@ -130,4 +128,4 @@ class StockFold:
         for view in self._unserved:
             view.drain()  # a view forgets its vanished groups only when drained
         changed = self.levels.absorb(self._view.drain(), offset, time_ms)
-        self.events += self.book.evaluate(changed, str(self.place.position), time_ms)
+        self.events += self.book.evaluate(changed, self.place.position, time_ms)

@@ -109,7 +109,6 @@ class Publisher:
         if begun and place and changes and changes + GROUPS_PER_ROW * rows > ATOMIC:
             self._cuts.append(self._cut(place))  # so that no transaction is torn between two calls
         if rows:
-            telemetry.TRANSACTIONS.labels(self.identity.name).inc()
             self._pending += 1
 
     # -- from replay to live
@@ -250,6 +249,7 @@ class Publisher:
     def _measure(self, place: Place, events: list[Alert], written: int) -> None:
         name = self.identity.name
         if self._pending:
+            telemetry.TRANSACTIONS.labels(name).inc(self._pending)
             telemetry.VISIBLE.labels(name).observe(max(0.0, self._now() - place.time_ms / 1000))
             self._pending = 0
         telemetry.PUBLISHED.labels(name).inc(written)

@@ -25,6 +25,7 @@ ATOMIC = 1000
 CHUNK = 500
 GONE_SECONDS = 7 * 86400
 """A vanished level stays as zeros this long: deleting it would lose `v`, and with it the guard against older writes."""
+_GONE = ["on_hand", "0", "deleted", "1"]
 T = TypeVar("T")
 _AWAY = (
     errors.ConnectionError,
@@ -132,10 +133,13 @@ class Projection:
         self, cut: Cut, docs: list[Document], meta: dict[str, str], alerts: list[Alert]
     ) -> tuple[list[str], bytes]:
         feed = cut.prev is not None
+        flat: list[bool | int | str] = []
+        for d in docs:
+            flat += self._document(d, feed)
         payload = {
             "v": cut.v,
             "prev": cut.prev,
-            "docs": [self._document(d, feed) for d in docs],
+            "docs": flat,
             "negative": [x for d in docs if d.negative for x in (d.negative, d.key)],
             "positive": [d.key for d in docs if d.recovered],
             "alerts": [x for a in alerts if a.state == "open" for x in (a.id, _json(a))],
@@ -145,12 +149,10 @@ class Projection:
         }
         return [*self._heads, *[d.key for d in docs]], self._pack(payload)
 
-    def _document(self, d: Document, feed: bool) -> tuple[str, int, bool, list[str]]:
-        v, changed = version(self._epoch, d.offset), iso(d.time_ms)
+    def _document(self, d: Document, feed: bool) -> tuple[bool | int | str, ...]:
         fed = feed and d.level is not None and len(d.level.idents) == 2
-        if d.fields:
-            return v, 0, fed, [*d.fields, "changed", changed]
-        return v, GONE_SECONDS, fed, ["on_hand", "0", "deleted", "1", "changed", changed]
+        ttl, fields = (0, d.fields) if d.fields else (GONE_SECONDS, _GONE)
+        return (fed, ttl, len(fields) + 4, "v", version(self._epoch, d.offset), *fields, "changed", iso(d.time_ms))
 
     async def _send(self, calls: list[tuple[list[str], bytes]]) -> list[Any]:
         pipe = self._redis.pipeline(transaction=False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import unquote
 
+from pipeline.domain.change import Position
 from pipeline.domain.levels import Level, StockLevels
 from pipeline.domain.times import iso
 
@@ -44,7 +45,7 @@ class AlertBook:
         self._levels = levels
         self.open: dict[str, Alert] = {}
 
-    def evaluate(self, changed: Iterable[Level], position: str, time_ms: int) -> list[Alert]:
+    def evaluate(self, changed: Iterable[Level], position: Position, time_ms: int) -> list[Alert]:
         """What opened or ended with these (item, warehouse) levels; an open alert's quantity follows silently."""
         if not self._levels.shape.has_reserved:
             return []
@@ -57,7 +58,7 @@ class AlertBook:
                         self.open.pop(level.alert),
                         state="resolved",
                         available=self._available(level),
-                        position=position,
+                        position=str(position),
                     )
                 )
             if key and level.alert != key:
@@ -79,10 +80,10 @@ class AlertBook:
         shape = self._levels.shape
         return f"{NEGATIVE}/{shape.item.codes.show(level.idents[0])}/{shape.warehouse.codes.show(level.idents[1])}"
 
-    def _alert(self, key: str, level: Level, position: str, time_ms: int) -> Alert:
+    def _alert(self, key: str, level: Level, position: Position, time_ms: int) -> Alert:
         kind, item, warehouse = key.split("/", 2)
         return Alert(
-            key, kind, "open", unquote(item), unquote(warehouse), self._available(level), iso(time_ms), position
+            key, kind, "open", unquote(item), unquote(warehouse), self._available(level), iso(time_ms), str(position)
         )
 
     def _available(self, level: Level) -> str:

@@ -6,7 +6,7 @@ absorbing a row again changes nothing. Amounts are ints at the shape's scale.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pipeline.domain import names
@@ -33,8 +33,9 @@ class ViewLike(Protocol):
 class Level:
     """One level and what was last shown of it. `offset` and `time_ms`: the END at which it last changed.
 
-    `shown` is its served key, "" before it was served; `text` and `label` are its on hand and its name within its
-    parent as they are written, "" when they must be written anew.
+    `shown` is its served key, "" before it was served; `text` is its on hand as it is written, "" when it must be
+    written anew. `listed`: of an item, what it says of its warehouses (name, on hand, name, on hand, ..), empty when it
+    must be listed anew; `place`: of an (item, warehouse) level, where its on hand stands in its item's list.
     """
 
     idents: tuple[Hashable, ...]
@@ -47,9 +48,10 @@ class Level:
     shown: str = ""
     renamed: bool = False
     text: str = ""
-    label: str = ""
     alert: str = ""
     negative: bool = False
+    place: int = 0
+    listed: list[str] = field(default_factory=list)
     parent: "Level | None" = None
     by_status: dict[Hashable, int] | None = None
     children: dict[Hashable, "Level"] | None = None
@@ -85,6 +87,7 @@ class StockLevels:
         self._rows: dict[Key, tuple[tuple[Level, ...], int, int]] = {}
         self._dirty: dict[Level, None] = {}
         self._dimensions = (shape.item, shape.warehouse, *shape.detail)
+        self._zero = self.text(0)
 
     def absorb(self, groups: Iterable[Group], offset: int, time_ms: int) -> list[Level]:
         """Take result rows as they are after a transaction; return the (item, warehouse) levels that changed."""
@@ -160,6 +163,7 @@ class StockLevels:
             if parent is not None and len(idents) == 2:
                 parent.children = parent.children or {}
                 parent.children[idents[1]] = level
+                parent.listed.clear()
         return level
 
     # -- what a reader sees
@@ -168,7 +172,9 @@ class StockLevels:
         """The documents that changed since the last call; a renamed or vanished level also ends its old key."""
         out: list[Document] = []
         ended = False
-        for level in self._dirty:
+        items = [level for level in self._dirty if level.parent is None]
+        # an item lists its warehouses' quantities as they were last written, so it comes after them
+        for level in (*(level for level in self._dirty if level.parent is not None), *items):
             if level.shown and level.rows and not level.renamed:
                 out.append(self._document(level))
             else:
@@ -197,9 +203,12 @@ class StockLevels:
             for level in self.levels.values()
             if any(i < len(level.idents) and level.idents[i] in idents for i, idents in renamed)
         ]
+        parents = [level.parent for level in found if level.parent is not None]
         for level in found:
-            level.renamed, level.label = True, ""
-        return found + [level.parent for level in found if level.parent is not None]
+            level.renamed = True
+        for parent in parents:
+            parent.listed.clear()
+        return found + parents
 
     def _transition(self, level: Level, out: list[Document]) -> bool:
         """A level that appears, vanishes or goes by another code; True when a key ended."""
@@ -219,6 +228,7 @@ class StockLevels:
         del self.levels[level.idents]
         if level.parent is not None and level.parent.children and len(level.idents) == 2:
             del level.parent.children[level.idents[1]]
+            level.parent.listed.clear()
 
     def key(self, level: Level) -> str:
         """The Redis key of a level."""
@@ -233,26 +243,41 @@ class StockLevels:
         return names.detail_key(self.prefix, item, warehouse, named)
 
     def _document(self, level: Level) -> Document:
-        on_hand = level.text or self._on_hand(level)
-        detail = len(level.idents) > 2
+        on_hand = level.text = level.text or self.text(level.on_hand)
+        reserved = self.text(level.reserved) if level.reserved else self._zero
         fields = ["on_hand", on_hand]
-        if not detail:
+        if len(level.idents) <= 2:
             usable = on_hand if level.usable == level.on_hand else self.text(level.usable)
             fields += ("usable", usable)
-        if self.shape.has_reserved:
-            fields += ("reserved", self.text(level.reserved))
-            if not detail:
-                fields += ("available", self.text(level.available) if level.reserved else usable)
-        if level.by_status and not detail:
-            fields += self._statuses(level.by_status)
-        if level.children:
-            for child in level.children.values():
-                if child.rows:
-                    fields += (child.label or self._label(child), child.text or self._on_hand(child))
+            if self.shape.has_reserved:
+                fields += ("reserved", reserved, "available", self.text(level.available) if level.reserved else usable)
+            if level.by_status:
+                fields += self._statuses(level.by_status)
+            if level.children:
+                fields += level.listed or self._list(level)
+        elif self.shape.has_reserved:
+            fields += ("reserved", reserved)
         document = Document(level.shown, level.offset, level.time_ms, fields, level)
-        if len(level.idents) == 2 and self.shape.has_reserved:
-            self._mark_negative(level, document)
+        if len(level.idents) == 2:
+            self._note(level, document)
         return document
+
+    def _note(self, level: Level, document: Document) -> None:
+        """An (item, warehouse) level's part in its item's list, and whether it is below zero."""
+        assert level.parent is not None  # noqa: S101  # its item
+        if level.parent.listed:
+            level.parent.listed[level.place] = level.text
+        if self.shape.has_reserved:
+            self._mark_negative(level, document)
+
+    def _list(self, item: Level) -> list[str]:
+        show = self.shape.warehouse.codes.show
+        for child in (item.children or {}).values():
+            if child.rows:
+                child.text = child.text or self.text(child.on_hand)
+                item.listed += (f"w:{show(child.idents[1])}", child.text)
+                child.place = len(item.listed) - 1
+        return item.listed
 
     def _mark_negative(self, level: Level, document: Document) -> None:
         before, level.negative = level.negative, level.available < 0
@@ -264,14 +289,6 @@ class StockLevels:
         assert self.shape.status is not None  # noqa: S101  # only then are statuses counted
         show = self.shape.status.codes.show
         return [x for status, n in by_status.items() if n for x in (f"on_hand:{show(status)}", self.text(n))]
-
-    def _on_hand(self, level: Level) -> str:
-        level.text = self.text(level.on_hand)
-        return level.text
-
-    def _label(self, level: Level) -> str:
-        level.label = f"w:{self.shape.warehouse.codes.show(level.idents[1])}"
-        return level.label
 
     def text(self, n: int) -> str:
         """An amount as readers get it: at the ERP's scale, a double's trailing zeros cut."""
