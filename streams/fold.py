@@ -71,7 +71,6 @@ class StockFold:
             self._rare(record, change)
 
     def _row(self, record: Record, table: Any, pk: Any, row: Any) -> None:
-        self.visibility.settled = False
         self._rows += 1
         try:
             if row is None:
@@ -92,7 +91,6 @@ class StockFold:
             case c.Rejection():
                 self._reject(record, change)
             case c.Truncated():
-                self.visibility.settled = False
                 change.table.clear()
             case c.Control(kind="day"):
                 self.today = max(self.today, str(change.value["date"]))

@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import redis.asyncio as aredis
@@ -17,6 +16,7 @@ import stamina
 from redis import exceptions as errors
 
 from pipeline.domain.alerts import Alert
+from pipeline.domain.batches import batches
 from pipeline.domain.levels import Document
 from pipeline.domain.times import iso, milliseconds
 
@@ -26,7 +26,6 @@ CHUNK = 500
 GONE_SECONDS = 7 * 86400
 """A vanished level stays as zeros this long: deleting it would lose `v`, and with it the guard against older writes."""
 _GONE = ["on_hand", "0", "deleted", "1"]
-T = TypeVar("T")
 _AWAY = (
     errors.ConnectionError,
     errors.TimeoutError,
@@ -94,7 +93,7 @@ class Projection:
         """
         calls = [call for cut in cuts for call in self._calls(cut)]
         status = b"ok"
-        for some in _batches(calls, 16):
+        for some in batches(calls, 16):
             status = (await self._patiently(lambda some=some: self._send(some)))[-1][0]  # type: ignore[misc]  # bound now
         if status == b"newer":
             raise Fenced
@@ -105,11 +104,11 @@ class Projection:
         """Project everything anew as `cut`, then end whatever else stands under the prefix; how many were written."""
         live: set[str] = set()
         await self._patiently(lambda: self._redis.delete(self._heads[1], self._heads[2]))
-        for docs in _batches(documents, CHUNK):
+        for docs in batches(documents, CHUNK):
             live.update(d.key for d in docs)
             await self.publish([Cut(cut.v, None, docs, {"state": "rebuilding"})])
         ghosts = [key async for key in self._others(live)]
-        for keys in _batches(ghosts, CHUNK):
+        for keys in batches(ghosts, CHUNK):
             await self.publish([Cut(cut.v, None, [_ended(key, cut) for key in keys], {"state": "rebuilding"})])
         await self.publish([Cut(cut.v, None, [], cut.meta, list(open_alerts))])
         return len(live)
@@ -122,7 +121,7 @@ class Projection:
 
     def _calls(self, cut: Cut) -> Iterator[tuple[list[str], bytes]]:
         if len(cut.documents) > ATOMIC:
-            *first, last = _batches(cut.documents, CHUNK)
+            *first, last = batches(cut.documents, CHUNK)
             for docs in first:
                 yield self._call(cut, docs, {"state": "applying"}, [])
             yield self._call(cut, last, cut.meta, cut.alerts)
@@ -200,9 +199,3 @@ def _ended(key: str, cut: Cut) -> Document:
 
 def _library() -> str:
     return resources.files("pipeline.adapters").joinpath("put_if_newer.lua").read_text("utf-8")
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    it = iter(items)
-    while some := list(islice(it, size)):
-        yield some

@@ -1,6 +1,5 @@
 """Reading what is served: the same keys any app reads, for `get`, `status` and `verify`."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -8,6 +7,7 @@ import redis
 from redis import exceptions as errors
 
 from pipeline.domain import names
+from pipeline.domain.batches import batches
 from pipeline.domain.errors import NotReadyError, RefusedError
 
 Documents = dict[str, dict[str, str]]
@@ -42,7 +42,7 @@ class Reader:
 
     def _read(self, pattern: str) -> Documents:
         found: Documents = {}
-        for keys in _answer(lambda: list(_chunks(self._redis.scan_iter(pattern, count=5000), 500))):
+        for keys in _answer(lambda: list(batches(self._redis.scan_iter(pattern, count=5000), 500))):
             pipe = self._redis.pipeline(transaction=False)
             for key in keys:
                 pipe.hgetall(key)
@@ -74,14 +74,3 @@ def _answer(ask: Any) -> Any:
         raise NotReadyError(
             f"Redis does not answer: {e}", "start it, or set [redis] url (ONHAND_REDIS__URL) to where it is"
         ) from None
-
-
-def _chunks(items: Any, size: int) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

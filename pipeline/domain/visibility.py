@@ -20,8 +20,6 @@ class Visibility:
     def __init__(self, served: Position = ZERO) -> None:
         self.served = served
         """The highest END or snapshot seen, by us or (at a restart) by readers."""
-        self.settled = True
-        """Every remembered row is of one cut: nothing was folded since the last one."""
         self._snapshot: dict[Any, set[Hashable]] | None = None
         self._snapshot_at: Position | None = None
 
@@ -33,10 +31,10 @@ class Visibility:
     def end(self, end: End) -> bool:
         """Take a transaction's end; True when readers may see it."""
         # not at `served` itself: what was cut off after it may have left rows of a later transaction
-        self.settled = end.position > self.served
-        if self.settled:
-            self.served = end.position
-        return self.settled
+        if end.position <= self.served:
+            return False
+        self.served = end.position
+        return True
 
     def snapshot_row(self, row: SnapshotRow) -> None:
         """A row was read by a snapshot; `first` or another position starts one anew, also after one that was cut off.
@@ -55,5 +53,4 @@ class Visibility:
         position = position or self._snapshot_at
         if position is not None and position > self.served:
             self.served = position
-        self.settled = True
         return seen

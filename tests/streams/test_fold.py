@@ -137,7 +137,6 @@ def test_older_transactions_again_are_not_shown(log: Log) -> None:
         log.transaction(n, [quant(1, 1, 1, n)])
     folded(log, fold)
     assert fold.place == place_
-    assert not fold.visibility.settled
     log.transaction(5, [quant(2, 1, 1, 1)])
     log.transaction(4, [quant(1, 1, 1, 4)])
     log.transaction(5, [quant(2, 1, 1, 1)])
