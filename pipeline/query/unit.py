@@ -1,0 +1,135 @@
+"""The arms of one view over one root table as functions of a row: add it, subtract it, shift it to a newer version."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from pipeline.query.branch import Arm
+from pipeline.query.fuse import Path, Step, write_paths
+from pipeline.query.layout import TablePlan
+from pipeline.query.operands import Value
+from pipeline.query.writer import Writer
+
+
+@dataclass(frozen=True)
+class Unit:
+    """`arms` of view number `view`, whose sums have `scales` decimals, over the rows of `root`."""
+
+    view: int
+    root: TablePlan
+    arms: tuple[Arm, ...]
+    scales: tuple[int, ...]
+
+    def of(self, arms: tuple[Arm, ...]) -> "Unit":
+        """The same with some of its arms."""
+        return replace(self, arms=arms)
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """The columns that join or group some arm's rows: while they are the same, a row's groups are."""
+        pk = (f"a{self.root.position(c)}" for c in self.root.pk)
+        return frozenset(pk).union(*(a.fixed for a in self.arms))
+
+    @property
+    def varies(self) -> bool:
+        """Whether an arm reads other columns."""
+        return any(a.columns - self.fixed for a in self.arms)
+
+    # ---- one version of a row
+
+    def contribution(self, name: str, sign: str) -> list[str]:
+        """`name(row)` adds the row to the groups (sign +) or takes it out again (-)."""
+        out = Writer()
+        out.block(f"def {name}(row):")
+        write_paths(
+            out, [Path(a.steps, tuple(self._counted(a, sign)), a.key_reads | a.amount_reads) for a in self.arms]
+        )
+        return out.lines
+
+    def _counted(self, arm: Arm, sign: str) -> Iterator[str]:
+        yield from self._group(arm)
+        yield from self._add(arm.amounts, sign)
+        yield from self._touch()
+
+    def _group(self, arm: Arm) -> Iterator[str]:
+        yield f"k = ({', '.join(v.code for v in arm.keys)},)"
+        yield f"L = L_{self.view}.get(k)"
+        yield f"if L is None: L = L_{self.view}[k] = [0{', 0' * len(self.scales)}, False]"
+
+    def _add(self, amounts: tuple[Value, ...], sign: str) -> Iterator[str]:
+        yield f"L[0] {sign}= 1"
+        for at, amount in self._amounts(amounts).items():
+            yield f"L[{at}] {sign}= {amount}"
+
+    def _amounts(self, amounts: tuple[Value, ...]) -> dict[int, str]:
+        """Place in the group -> code of what is added there; a constant 0 or NULL adds nothing."""
+        found = {}
+        for at, (value, scale) in enumerate(zip(amounts, self.scales, strict=True), 1):
+            factor = 10 ** (scale - value.type.scale)
+            if not value.is_constant:
+                code = f"({value.code} or 0)" if value.nullable else value.code
+                found[at] = f"{code} * {factor}" if factor > 1 else code
+            elif value.constant:
+                found[at] = str(value.constant * factor)
+        return found
+
+    def _touch(self) -> Iterator[str]:
+        # A flag in the group instead of a set of keys: a key is hashed once.
+        flag = f"L[{len(self.scales) + 1}]"
+        yield f"if not {flag}:"
+        yield f"    {flag} = True"
+        yield f"    D_{self.view}.append((k, L))"
+
+    # ---- two versions of a row, equal in all fixed columns
+
+    def shift(self, name: str) -> list[str]:
+        """`name(old, row)` counts the new version instead of the old one; [] where nothing else than `fixed` matters.
+
+        Joins and key are evaluated once for both. An arm is left out when all it reads is as it was.
+        """
+        if not self.varies:
+            return []
+        out = Writer()
+        out.block(f"def {name}(old, row):")
+        write_paths(out, [self._shifted(a, varying) for a in self.arms if (varying := a.columns - self.fixed)])
+        return out.lines
+
+    def _shifted(self, arm: Arm, varying: frozenset[str]) -> Path:
+        flags = [s for s in arm.steps if s.before and s.reads & varying]
+        steps = [_differs(varying), *(s for s in arm.steps if s not in flags)]
+        if flags:
+            steps.append(_either(flags))
+        leaf = self._either_counted(arm) if flags else self._moved(arm)
+        reads = arm.key_reads | arm.amount_reads | _old(arm.amount_reads)
+        return Path(tuple(steps), tuple(leaf), reads)
+
+    def _moved(self, arm: Arm) -> Iterator[str]:
+        """Both versions count, in the one group that is there."""
+        yield f"k = ({', '.join(v.code for v in arm.keys)},)"
+        yield f"L = L_{self.view}[k]"
+        new, old = self._amounts(arm.amounts), self._amounts(arm.before)
+        yield from (f"L[{at}] += {new[at]} - {old[at]}" for at in new if new[at] != old[at])
+        yield from self._touch()
+
+    def _either_counted(self, arm: Arm) -> Iterator[str]:
+        yield from self._group(arm)
+        for flag, amounts, sign in (("now", arm.amounts, "+"), ("was", arm.before, "-")):
+            yield f"if {flag}:"
+            yield from (f"    {line}" for line in self._add(amounts, sign))
+        yield from self._touch()
+
+
+def _differs(columns: frozenset[str]) -> Step:
+    """Something that an arm reads is not as it was."""
+    test = " or ".join(f"{c} != b{c[1:]}" for c in sorted(columns, key=lambda c: int(c[1:])))
+    return Step(test=test, reads=columns | _old(columns))
+
+
+def _either(tests: list[Step]) -> Step:
+    """One version at least passes the tests."""
+    reads = frozenset[str]().union(*(t.reads for t in tests))
+    lines = f"was = {' and '.join(t.before for t in tests)}", f"now = {' and '.join(t.test for t in tests)}"
+    return Step(lines, "was or now", reads | _old(reads))
+
+
+def _old(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(f"b{n[1:]}" for n in names if n[0] == "a")
