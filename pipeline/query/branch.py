@@ -202,7 +202,7 @@ class BranchCompiler:
         for literal in node.find_all(exp.Literal):
             if literal.is_string:
                 spellings.add_word(self.indexes.names[memo][literal.name], literal.name)
-        return f"(None if (t := {code}) is None else SPELL_{memo}.setdefault({memo}[t], t))"
+        return f"SHOWN_{memo}[{code}]"
 
     def _amount(self, node: exp.Expr) -> Value:
         value = self._value(node)

@@ -44,20 +44,13 @@ class View:
         self.amounts = tuple(Amount(n, t.scale, t.approx) for n, t in zip(plan.amounts, amount_types, strict=True))
         # A group is [row count, sums.., touched since the last drain].
         self._groups: dict[tuple[Any, ...], list[int]] = names[f"L_{number}"]
-        self._touched: list[tuple[tuple[Any, ...], list[int]]] = names[f"D_{number}"]
+        self._drain: Callable[[], list[Group]] = names[f"drain_{number}"]
         self._erp_sql = erp_sql
         self._readers = [_key_reader(t, plan.parsed.dialect, names) for t in key_types]
 
     def drain(self) -> list[Group]:
         """The groups touched since the last drain, with their present figures; count 0 = the group is gone."""
-        drained = []
-        for key, group in self._touched:
-            count, *sums, _ = group
-            group[-1] = False
-            drained.append((key, count, tuple(sums)))
-            if not count:
-                del self._groups[key]
-        self._touched.clear()
+        drained = self._drain()
         self._forget_spellings()
         return drained
 

@@ -2,7 +2,7 @@
 
 An arm is a path of steps to a leaf, where it has its key and amounts. Equal code is equal meaning: the steps that most
 arms share come first, so the paths become a tree. Names in generated code: a3 a column of the root row, b3 the same
-of its old version, s2 a joined row, w1 a part of a key, o1 and n1 whether the old and the new version count.
+of its old version, s2 a joined row, w1 a part of a key, o0 and n0 whether the old and the new version count.
 """
 
 from collections.abc import Iterable, Sequence

@@ -41,8 +41,10 @@ class Generator:
             "CASE": values.Memo(values.without_case),
             "PADDING": values.Memo(values.without_padding),
             "CASE_AND_PADDING": values.Memo(values.without_case_and_padding),
-            **{f"SPELL_{memo}": values.Spellings() for memo in FOLDS.values()},
         }
+        for memo in FOLDS.values():
+            spellings = self.names[f"SPELL_{memo}"] = values.Spellings(self.names[memo])
+            self.names[f"SHOWN_{memo}"] = spellings.shown
         for table in tables:
             self.names |= {f"R_{table.id}": {}, f"N_{table.id}": (None,) * len(table.needed)}
 
@@ -55,6 +57,7 @@ class Generator:
         key_types = [self._common(plan, [a.keys[i] for a in arms], key=True) for i in range(len(plan.keys))]
         amount_types = [self._common(plan, [a.amounts[i] for a in arms]) for i in range(len(plan.amounts))]
         scales = tuple(t.scale for t in amount_types)
+        self._run(_drain(number, len(scales)))
         for root in self.tables:
             own = tuple(a for a in arms if a.branch.tables[a.branch.root] is root)
             self.units += [Unit(number, root, own, scales)] if own else []
@@ -130,6 +133,20 @@ class Generator:
                 self._dated.append((number, unit.root))
                 passes = " or ".join(dict.fromkeys(a.moved for a in dated))
                 self._run([f"def moved_{number}(row, lo, hi): return {passes}"])
+
+
+def _drain(view: int, amounts: int) -> list[str]:
+    """`drain_<view>()` hands out what was touched, and forgets the groups that are gone."""
+    return [
+        f"def drain_{view}():",
+        "    drained = []",
+        f"    for k, L in D_{view}:",
+        f"        L[{amounts + 1}] = False",
+        f"        drained.append((k, L[0], ({''.join(f'L[{i}], ' for i in range(1, amounts + 1))})))",
+        f"        if not L[0]: del L_{view}[k]",
+        f"    D_{view}.clear()",
+        "    return drained",
+    ]
 
 
 def _no_column(alias: str, name: str) -> Value:

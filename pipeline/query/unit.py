@@ -50,8 +50,12 @@ class Unit:
         yield from self._add(arm.amounts, sign)
         yield from self._touch()
 
+    @staticmethod
+    def _key(arm: Arm) -> str:
+        return f"k = ({', '.join(v.code for v in arm.keys)},)"
+
     def _group(self, arm: Arm) -> Iterator[str]:
-        yield f"k = ({', '.join(v.code for v in arm.keys)},)"
+        yield self._key(arm)
         yield f"L = L_{self.view}.get(k)"
         yield f"if L is None: L = L_{self.view}[k] = [0{', 0' * len(self.scales)}, False]"
 
@@ -84,37 +88,50 @@ class Unit:
     def shift(self, name: str) -> list[str]:
         """`name(old, row)` counts the new version instead of the old one; [] where nothing else than `fixed` matters.
 
-        Joins and key are evaluated once for both. An arm is left out when all it reads is as it was.
+        Joins and key are evaluated once for both versions, and for all arms that differ only in tests of the root row
+        and in amounts. Arms are left out when all they read is as it was.
         """
         if not self.varies:
             return []
+        families: dict[tuple[object, ...], list[Arm]] = {}
+        for arm in self.arms:
+            if arm.columns - self.fixed:
+                shared = tuple(s for s in arm.steps if not s.before)
+                families.setdefault((shared, *(v.code for v in arm.keys)), []).append(arm)
         out = Writer()
         out.block(f"def {name}(old, row):")
-        write_paths(out, [self._shifted(a, varying) for a in self.arms if (varying := a.columns - self.fixed)])
+        write_paths(out, [self._shifted(arms) for arms in families.values()])
         return out.lines
 
-    def _shifted(self, arm: Arm, varying: frozenset[str]) -> Path:
-        flags = [s for s in arm.steps if s.before and s.reads & varying]
-        steps = [_differs(varying), *(s for s in arm.steps if s not in flags)]
-        if flags:
+    def _shifted(self, arms: list[Arm]) -> Path:
+        """The path of arms that count in one group."""
+        varying = frozenset[str]().union(*(a.columns for a in arms)) - self.fixed
+        common = [s for s in arms[0].steps if all(s in a.steps for a in arms) and not self._is_flag(s)]
+        flags = [[s for s in a.steps if s not in common] for a in arms]
+        steps = [_differs(varying), *common]
+        if all(flags):
             steps.append(_either(flags))
-        leaf = self._either_counted(arm) if flags else self._moved(arm)
-        reads = arm.key_reads | arm.amount_reads | _old(arm.amount_reads)
-        return Path(tuple(steps), tuple(leaf), reads)
+        reads = frozenset[str]().union(arms[0].key_reads, *(a.amount_reads | _old(a.amount_reads) for a in arms))
+        return Path(tuple(steps), tuple(self._recounted(arms, flags)), reads)
 
-    def _moved(self, arm: Arm) -> Iterator[str]:
-        """Both versions count, in the one group that is there."""
-        yield f"k = ({', '.join(v.code for v in arm.keys)},)"
-        yield f"L = L_{self.view}[k]"
-        new, old = self._amounts(arm.amounts), self._amounts(arm.before)
-        yield from (f"L[{at}] += {new[at]} - {old[at]}" for at in new if new[at] != old[at])
-        yield from self._touch()
+    def _is_flag(self, step: Step) -> bool:
+        return bool(step.before) and not step.reads <= self.fixed
 
-    def _either_counted(self, arm: Arm) -> Iterator[str]:
-        yield from self._group(arm)
-        for flag, amounts, sign in (("now", arm.amounts, "+"), ("was", arm.before, "-")):
-            yield f"if {flag}:"
-            yield from (f"    {line}" for line in self._add(amounts, sign))
+    def _recounted(self, arms: list[Arm], flags: list[list[Step]]) -> Iterator[str]:
+        if all(flags):
+            yield from self._group(arms[0])
+        else:  # both versions count in the group, so it is there
+            yield self._key(arms[0])
+            yield f"L = L_{self.view}[k]"
+        for i, (arm, tests) in enumerate(zip(arms, flags, strict=True)):
+            if tests:
+                yield f"if n{i}:"
+                yield from (f"    {line}" for line in self._add(arm.amounts, "+"))
+                yield f"if o{i}:"
+                yield from (f"    {line}" for line in self._add(arm.before, "-"))
+            else:
+                new, old = self._amounts(arm.amounts), self._amounts(arm.before)
+                yield from (f"L[{at}] += {new[at]} - {old[at]}" for at in new if new[at] != old[at])
         yield from self._touch()
 
 
@@ -124,11 +141,15 @@ def _differs(columns: frozenset[str]) -> Step:
     return Step(test=test, reads=columns | _old(columns))
 
 
-def _either(tests: list[Step]) -> Step:
-    """One version at least passes the tests."""
-    reads = frozenset[str]().union(*(t.reads for t in tests))
-    lines = f"was = {' and '.join(t.before for t in tests)}", f"now = {' and '.join(t.test for t in tests)}"
-    return Step(lines, "was or now", reads | _old(reads))
+def _either(flags: list[list[Step]]) -> Step:
+    """o0, n0, ..: whether the old and the new version count in each arm; one at least does."""
+    reads = frozenset[str]().union(*(t.reads for tests in flags for t in tests))
+    lines: list[str] = []
+    for i, tests in enumerate(flags):
+        lines.append(f"o{i} = {' and '.join(t.before for t in tests)}")
+        lines.append(f"n{i} = {' and '.join(t.test for t in tests)}")
+    either = " or ".join(f"o{i} or n{i}" for i in range(len(flags)))
+    return Step(tuple(lines), either, reads | _old(reads))
 
 
 def _old(names: frozenset[str]) -> frozenset[str]:
