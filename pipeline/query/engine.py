@@ -149,7 +149,7 @@ def compile_source(
         types = generator.add_query(number, plan)
         views[plan.parsed.text.kind] = View(plan, types, generator, number, render.for_erp(plan, params))
     generator.finish()
-    folds = {t.table.name: TableFold(t, catalog.dialect, generator.names) for t in tables}
+    folds = {t.table.name: TableFold(t, generator) for t in tables}
     return Engine(generator, views, folds)
 
 

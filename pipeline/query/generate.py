@@ -120,6 +120,10 @@ class Generator:
         """A name for what `code` yields: equal code, equal name."""
         return self._codes.setdefault(code, f"{kind}{len(self._codes)}")
 
+    def refers(self, table: TablePlan, column: str) -> bool:
+        """Whether rows are joined by a column, so that many rows hold the same few values."""
+        return any(owner == table.id and column in columns for owner, columns in self.indexes)
+
     # ---- tables
 
     def finish(self) -> None:

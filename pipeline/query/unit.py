@@ -1,6 +1,6 @@
 """The arms of one view over one root table as functions of a row: add it, subtract it, shift it to a newer version."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from pipeline.query.branch import Arm
@@ -124,15 +124,25 @@ class Unit:
             yield self._key(arms[0])
             yield f"L = L_{self.view}[k]"
         for i, (arm, tests) in enumerate(zip(arms, flags, strict=True)):
-            if tests:
-                yield f"if n{i}:"
-                yield from (f"    {line}" for line in self._add(arm.amounts, "+"))
-                yield f"if o{i}:"
-                yield from (f"    {line}" for line in self._add(arm.before, "-"))
-            else:
-                new, old = self._amounts(arm.amounts), self._amounts(arm.before)
-                yield from (f"L[{at}] += {new[at]} - {old[at]}" for at in new if new[at] != old[at])
+            if not tests:
+                yield from self._exchange(arm)
+                continue
+            yield f"if n{i} and o{i}:"
+            yield from _deeper(self._exchange(arm) or ["pass"])
+            yield f"elif n{i}:"
+            yield from _deeper(self._add(arm.amounts, "+"))
+            yield f"elif o{i}:"
+            yield from _deeper(self._add(arm.before, "-"))
         yield from self._touch()
+
+    def _exchange(self, arm: Arm) -> list[str]:
+        """Both versions count."""
+        new, old = self._amounts(arm.amounts), self._amounts(arm.before)
+        return [f"L[{at}] += {new[at]} - {old[at]}" for at in new if new[at] != old[at]]
+
+
+def _deeper(lines: Iterable[str]) -> Iterator[str]:
+    return (f"    {line}" for line in lines)
 
 
 def _differs(columns: frozenset[str]) -> Step:
