@@ -108,10 +108,11 @@ class Unit:
         varying = frozenset[str]().union(*(a.columns for a in arms)) - self.fixed
         common = [s for s in arms[0].steps if all(s in a.steps for a in arms) and not self._is_flag(s)]
         flags = [[s for s in a.steps if s not in common] for a in arms]
-        steps = [_differs(varying), *common]
+        others = {f"a{at}" for at in range(len(self.root.needed))} - self.fixed - varying
+        steps = [_differs(varying), *common] if others else common  # without others, the rows would be equal
         if all(flags):
             steps.append(_either(flags))
-        reads = frozenset[str]().union(arms[0].key_reads, *(a.amount_reads | _old(a.amount_reads) for a in arms))
+        reads = _flag_reads(flags).union(arms[0].key_reads, *(a.amount_reads | _old(a.amount_reads) for a in arms))
         return Path(tuple(steps), tuple(self._recounted(arms, flags)), reads)
 
     def _is_flag(self, step: Step) -> bool:
@@ -121,6 +122,7 @@ class Unit:
         if all(flags):
             yield from self._group(arms[0])
         else:  # both versions count in the group, so it is there
+            yield from _flag_lines(flags)
             yield self._key(arms[0])
             yield f"L = L_{self.view}[k]"
         for i, (arm, tests) in enumerate(zip(arms, flags, strict=True)):
@@ -152,14 +154,22 @@ def _differs(columns: frozenset[str]) -> Step:
 
 
 def _either(flags: list[list[Step]]) -> Step:
-    """o0, n0, ..: whether the old and the new version count in each arm; one at least does."""
-    reads = frozenset[str]().union(*(t.reads for tests in flags for t in tests))
-    lines: list[str] = []
-    for i, tests in enumerate(flags):
-        lines.append(f"o{i} = {' and '.join(t.before for t in tests)}")
-        lines.append(f"n{i} = {' and '.join(t.test for t in tests)}")
+    """The old or the new version counts in one arm at least."""
     either = " or ".join(f"o{i} or n{i}" for i in range(len(flags)))
-    return Step(tuple(lines), either, reads | _old(reads))
+    return Step(tuple(_flag_lines(flags)), either, _flag_reads(flags))
+
+
+def _flag_lines(flags: list[list[Step]]) -> Iterator[str]:
+    """o0, n0, ..: whether the old and the new version count in each arm."""
+    for i, tests in enumerate(flags):
+        if tests:
+            yield f"o{i} = {' and '.join(t.before for t in tests)}"
+            yield f"n{i} = {' and '.join(t.test for t in tests)}"
+
+
+def _flag_reads(flags: list[list[Step]]) -> frozenset[str]:
+    reads = frozenset[str]().union(*(t.reads for tests in flags for t in tests))
+    return reads | _old(reads)
 
 
 def _old(names: frozenset[str]) -> frozenset[str]:
