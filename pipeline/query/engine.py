@@ -119,6 +119,11 @@ class Engine:
         self.captured = {name: table.columns for name, table in tables.items()}
         self._generator = generator
 
+    @property
+    def source(self) -> str:
+        """The generated Python, in a stable order."""
+        return "\n".join([self._generator.source, *(table.source for table in self.tables.values())])
+
     def set_today(self, iso_date: str) -> None:
         """CURRENT_DATE is `iso_date` from now on. Only rows whose dates lie between the two days are looked at."""
         names = self._generator.names
