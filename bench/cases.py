@@ -66,7 +66,8 @@ CHAIN_DDL = """CREATE TABLE entry (id int PRIMARY KEY, lot int, q numeric(12,3))
     CREATE TABLE lot (id int PRIMARY KEY, item int, place int, number varchar);
     CREATE TABLE place (id int PRIMARY KEY, house int, code varchar);
     CREATE TABLE house (id int PRIMARY KEY, code varchar);"""
-CHAIN_SQL = """SELECT l.item AS item, h.code AS warehouse, p.code AS location, l.number AS lot, e.q AS on_hand FROM entry e
+CHAIN_SQL = """SELECT l.item AS item, h.code AS warehouse, p.code AS location, l.number AS lot, e.q AS on_hand
+               FROM entry e
                JOIN lot l ON l.id = e.lot JOIN place p ON p.id = l.place JOIN house h ON h.id = p.house"""
 
 

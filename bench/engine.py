@@ -67,13 +67,13 @@ def speed(events: int, repetitions: int) -> dict[str, float]:
 
 
 def remember(rows: int, items: int) -> None:
-    """Fold `rows` facts and print, as JSON, the bytes each costs: growth of the process, nothing left out."""
+    """Fold `rows` facts, then change a quarter, and print the bytes a row costs: all that the process has grown."""
     case = star(rows, items)
     read, drain = LogReader(PREFIX, case.engine.tables).read, case.engine.views["stock"].drain
     process = psutil.Process()
     gc.collect()
     before = process.memory_info().rss
-    for n, row in enumerate(case.facts):
+    for n, row in enumerate(itertools.chain(case.facts, itertools.islice(case.changes, rows // 4))):
         change: Any = read(*case.record(row))
         change.table.upsert(change.row)
         if n % 1000 == 0:

@@ -109,16 +109,13 @@ def _generate(plan: TablePlan, generator: Generator) -> tuple[str, dict[str, Any
     names["keep"] = _keeper(plan)
     late = [i for i, c in enumerate(plan.needed) if plan.types[c].kind in ("text", "json") and c not in plan.pk]
     pk = _tuple_or_bare([codes[c] for c in plan.pk])
-    kept = [f"new[{plan.position(c)}]" for c in plan.pk]
+    plain = len(plan.pk) == 1 and codes[plan.pk[0]] == f"r.{_attribute(plan, plan.pk[0])}"
     source = [
         "def pk(r):",
         f"    try: return {pk}",
         "    except Exception as error: raise explain(r, PK) from error",
         "def upsert(r):",
-        f"    try: new = ({', '.join(codes.values())},)",
-        "    except Exception as error: raise explain(r, ALL) from error",
-        f"    pk = {_tuple_or_bare(kept)}",
-        "    old = R.get(pk)",
+        *(_build_with_known_pk if plain else _build)(plan, codes),
         *([f"    if {' or '.join(f'new[{i}] is UNAVAILABLE' for i in late)}: new = keep(new, old)"] if late else []),
         "    if new == old: return",
         "    change(pk, old, new)",
@@ -127,6 +124,28 @@ def _generate(plan: TablePlan, generator: Generator) -> tuple[str, dict[str, Any
     text = "\n".join(source) + "\n"
     exec(compile(text, "<rows>", "exec"), names)  # noqa: S102 -- code of our own, from the catalog
     return text, names
+
+
+def _build(plan: TablePlan, codes: dict[str, str]) -> list[str]:
+    return [
+        f"    try: new = ({', '.join(codes.values())},)",
+        "    except Exception as error: raise explain(r, ALL) from error",
+        f"    pk = {_tuple_or_bare([f'new[{plan.position(c)}]' for c in plan.pk])}",
+        "    old = R.get(pk)",
+    ]
+
+
+def _build_with_known_pk(plan: TablePlan, codes: dict[str, str]) -> list[str]:
+    """A whole number is not interned as texts are: the row shares the one that the store and the indexes hold."""
+    at = plan.position(plan.pk[0])
+    values = ["pk" if c == plan.pk[0] else code for c, code in codes.items()]
+    return [
+        f"    pk = {codes[plan.pk[0]]}",
+        "    old = R.get(pk)",
+        f"    if old is not None: pk = old[{at}]",
+        f"    try: new = ({', '.join(values)},)",
+        "    except Exception as error: raise explain(r, ALL) from error",
+    ]
 
 
 def _tuple_or_bare(parts: list[str]) -> str:

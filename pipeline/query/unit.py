@@ -46,18 +46,25 @@ class Unit:
         return out.lines
 
     def _counted(self, arm: Arm, sign: str) -> Iterator[str]:
-        yield from self._group(arm)
-        yield from self._add(arm.amounts, sign)
-        yield from self._touch()
+        yield self._key(arm)
+        if sign == "+":
+            amounts = self._amounts(arm.amounts)
+            first = "".join(f", {amounts.get(at, 0)}" for at in range(1, len(self.scales) + 1))
+            yield f"L = L_{self.view}.get(k)"
+            yield "if L is None:"
+            # With the row's own ints: they need not be held twice while it is the group's only one.
+            yield f"    L = L_{self.view}[k] = [1{first}, True]"
+            yield f"    D_{self.view}.append((k, L))"
+            yield "else:"
+            yield from _deeper([*self._add(arm.amounts, sign), *self._touch()])
+        else:  # it was added, so the group is there
+            yield f"L = L_{self.view}[k]"
+            yield from self._add(arm.amounts, sign)
+            yield from self._touch()
 
     @staticmethod
     def _key(arm: Arm) -> str:
         return f"k = ({', '.join(v.code for v in arm.keys)},)"
-
-    def _group(self, arm: Arm) -> Iterator[str]:
-        yield self._key(arm)
-        yield f"L = L_{self.view}.get(k)"
-        yield f"if L is None: L = L_{self.view}[k] = [0{', 0' * len(self.scales)}, False]"
 
     def _add(self, amounts: tuple[Value, ...], sign: str) -> Iterator[str]:
         yield f"L[0] {sign}= 1"
@@ -120,7 +127,9 @@ class Unit:
 
     def _recounted(self, arms: list[Arm], flags: list[list[Step]]) -> Iterator[str]:
         if all(flags):
-            yield from self._group(arms[0])
+            yield self._key(arms[0])
+            yield f"L = L_{self.view}.get(k)"
+            yield f"if L is None: L = L_{self.view}[k] = [0{', 0' * len(self.scales)}, False]"
         else:  # both versions count in the group, so it is there
             yield from _flag_lines(flags)
             yield self._key(arms[0])
