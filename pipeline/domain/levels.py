@@ -89,17 +89,23 @@ class StockLevels:
     def absorb(self, groups: Iterable[Group], offset: int, time_ms: int) -> list[Level]:
         """Take result rows as they are after a transaction; return the (item, warehouse) levels that changed."""
         touched: dict[Level, None] = {}
+        gone: list[Key] = []
+        shape, rows = self.shape, self._rows
         for key, count, amounts in groups:
-            on_hand, reserved = self.shape.on_hand(amounts), self.shape.reserved(amounts)
-            known = self._rows.get(key)
+            known = rows.get(key)
+            if not count:
+                # last, so that what a renamed row of another table moved is not taken down and put up again
+                gone.append(key)
+                continue
+            on_hand, reserved = shape.on_hand(amounts), shape.reserved(amounts)
             if known is None:
-                if count:
-                    self._appear(key, on_hand, reserved, touched)
-            elif not count:
-                self._vanish(key, known, touched)
+                self._appear(key, on_hand, reserved, touched)
             elif known[1] != on_hand or known[2] != reserved:
-                self._rows[key] = (known[0], on_hand, reserved)
+                rows[key] = (known[0], on_hand, reserved)
                 self._move(key, known[0], on_hand - known[1], reserved - known[2], touched)
+        for key in gone:
+            if key in rows:
+                self._vanish(key, rows.pop(key), touched)
         for level in touched:
             level.offset, level.time_ms = offset, time_ms
         for level in self._renamed():
@@ -120,7 +126,6 @@ class StockLevels:
 
     def _vanish(self, key: Key, known: tuple[tuple[Level, ...], int, int], touched: dict[Level, None]) -> None:
         levels, on_hand, reserved = known
-        del self._rows[key]
         self._move(key, levels, -on_hand, -reserved, touched)
         for d in self._dimensions:
             d.codes.remove(d.ident(key), key[d.label_at])
