@@ -115,9 +115,10 @@ class StockLevels:
         return [level for level in touched if len(level.idents) == 2]
 
     def _appear(self, key: Key, on_hand: int, reserved: int, touched: dict[Level, None]) -> None:
-        levels = self._levels_of(key)
-        for d in self._dimensions:
-            d.codes.add(d.ident(key), key[d.label_at])
+        idents = tuple([d.ident(key) for d in self._dimensions])
+        levels = self._levels_of(idents)
+        for d, ident in zip(self._dimensions, idents, strict=True):
+            d.codes.add(ident, key[d.label_at])
         for level in levels:
             level.rows += 1
             touched[level] = None
@@ -150,13 +151,10 @@ class StockLevels:
                     level.by_status = {}
                 level.by_status[status] = level.by_status.get(status, 0) + on_hand
 
-    def _levels_of(self, key: Key) -> tuple[Level, ...]:
-        item, warehouse = self.shape.item.ident(key), self.shape.warehouse.ident(key)
-        total = self._level((item,), None)
-        level = self._level((item, warehouse), total)
-        if not self.shape.detail:
-            return (level, total)
-        return (self._level((item, warehouse, *(d.ident(key) for d in self.shape.detail)), level), level, total)
+    def _levels_of(self, idents: tuple[Hashable, ...]) -> tuple[Level, ...]:
+        total = self._level(idents[:1], None)
+        level = self._level(idents[:2], total)
+        return (self._level(idents, level), level, total) if self.shape.detail else (level, total)
 
     def _level(self, idents: tuple[Hashable, ...], parent: Level | None) -> Level:
         level = self.levels.get(idents)
@@ -197,14 +195,15 @@ class StockLevels:
         if not any(idents for _, idents in renamed):
             return []
         # rare (a code was changed in the ERP), so a pass over all levels is cheaper than an index by id
-        found = [
+        found = dict.fromkeys(
             level
+            for i, idents in renamed
             for level in self.levels.values()
-            if any(i < len(level.idents) and level.idents[i] in idents for i, idents in renamed)
-        ]
+            if i < len(level.idents) and level.idents[i] in idents
+        )
         for level in found:
             level.renamed, level.label = True, ""
-        return found + [level.parent for level in found if level.parent is not None]
+        return [*found, *(level.parent for level in found if level.parent is not None)]
 
     def _transition(self, level: Level, out: list[Document]) -> bool:
         """A level that appears, vanishes or goes by another code; True when a key ended."""
