@@ -7,6 +7,7 @@ turns; each begins with a repetition that is not counted. The last line is one J
 """
 
 import gc
+import importlib.util
 import itertools
 import json
 import statistics
@@ -59,10 +60,10 @@ def speed(events: int, repetitions: int) -> dict[str, float]:
     for _ in range(repetitions + 1):
         for name, run in runs.items():
             times[name].append(run.measure(events))
+    print("case     median   (min to max) us/event")
     for name, (_, *counted) in times.items():
-        what = (CASES[name].__doc__ or "").split(":")[0]
-        spread = f"{min(counted):.2f} to {max(counted):.2f}"
-        print(f"{name:8} {statistics.median(counted):6.2f} us/event ({spread})  {what}", flush=True)
+        spread = f"({min(counted):.2f} to {max(counted):.2f})"
+        print(f"{name:8} {statistics.median(counted):6.2f}   {spread:16} {CASES[name].__doc__}", flush=True)
     return {f"{name}_us": round(statistics.median(counted), 2) for name, (_, *counted) in times.items()}
 
 
@@ -88,22 +89,31 @@ def remember(rows: int, items: int) -> None:
 def memory() -> dict[str, float]:
     """Bytes a row at two sizes, five rows a group; and for comparison with a group for each row."""
     figures = {}
+    print("bytes a remembered row: rows, join indexes and groups")
     for name, rows, items in (
         ("bytes_per_row_200k", 200_000, 2_000),
         ("bytes_per_row_1m", 1_000_000, 10_000),
         ("bytes_per_row_1m_group_each", 1_000_000, 50_000),
     ):
         command = [sys.executable, "-m", "bench.engine", "--remember", str(rows), str(items)]
-        measured = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-        print(f"{name:28} {measured['bytes']:6.0f} ({measured['groups']:,} groups)", flush=True)
+        measured = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+        print(f"{name:28} {measured['bytes']:4.0f}   {measured['groups']:,} groups", flush=True)
         figures[name] = round(measured["bytes"])
     return figures
+
+
+def disk() -> dict[str, float]:
+    """Events a second with the rows on disk: `bench.rows` measures it."""
+    if importlib.util.find_spec("bench.rows") is None:
+        return {}
+    rows: Any = importlib.import_module("bench.rows")
+    return {"disk_events_per_s": round(rows.disk_events_per_s())}
 
 
 def main(events: int = 20_000, repetitions: int = 7) -> None:
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("msgspec", "sqlglot"))
     print(f"{events:,} events, {repetitions} repetitions, CPU time; Python {sys.version.split()[0]}, {versions}")
-    figures = speed(events, repetitions) | memory()
+    figures = speed(events, repetitions) | memory() | disk()
     print(json.dumps(figures))
 
 
