@@ -25,9 +25,9 @@ check: ## lint, format, types, import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: ## the benchmarks, with their figures
+bench: ## the benchmarks, with their figures; WHAT=engine: only that one
 	@sh infra/bootstrap.sh test
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(WHAT)
 
 clean: ## delete what was built, downloaded or recorded here, .venv included
 	rm -rf .venv .onhand .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

@@ -1,8 +1,8 @@
-"""Every benchmark, one after the other: `make bench`."""
+"""Benchmarks, one after the other: `make bench`, or those that are named: `make bench WHAT=engine`."""
 
 import subprocess
 import sys
 
-for name in ("engine", "worker"):
+for name in sys.argv[1:] or ("engine", "worker"):
     print(f"== bench.{name}", flush=True)
     subprocess.run([sys.executable, "-m", f"bench.{name}"], check=True)

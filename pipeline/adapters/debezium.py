@@ -134,7 +134,7 @@ def _row_reader(table: TableLike) -> Read:
                 raise ValueError(f"op {event.op!r} without a row")
             return RowChange(table, pk_of(key_of(key).row), None)  # type: ignore[attr-defined]  # made above
         if event.op != "r":
-            return RowChange(table, pk_of(row), row)
+            return RowChange(table, None, row)
         source = stamp(value).source
         position = Position(source.lsn) if source.lsn is not None else None
         return SnapshotRow(table, pk_of(row), row, str(source.snapshot or ""), position, source.ts_ms)

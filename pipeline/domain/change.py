@@ -25,7 +25,7 @@ class Position(NamedTuple):
 
 @dataclass(slots=True)
 class RowChange:
-    """A row as it is now; `row` None = it is gone. `table` is the engine's fold of that table."""
+    """A row as it is now, or (`row` None) the `pk` of one that is gone. `table` is the engine's fold of that table."""
 
     table: Any
     pk: Any

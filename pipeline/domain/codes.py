@@ -1,6 +1,5 @@
 """What people call a thing the ERP tells apart by an id: its code, unless it has none or shares it."""
 
-from collections import Counter
 from collections.abc import Hashable
 
 from pipeline.domain.names import NONE, encode
@@ -17,7 +16,7 @@ class Codes:
     """One dimension's ids and the codes seen with them. `stale` collects ids whose shown code may have changed."""
 
     def __init__(self) -> None:
-        self._labels: dict[Hashable, Counter[str]] = {}
+        self._labels: dict[Hashable, dict[str, int]] = {}
         self._holders: dict[str, set[Hashable]] = {}
         self._shown: dict[Hashable, str] = {}
         self.stale: set[Hashable] = set()
@@ -33,13 +32,15 @@ class Codes:
     def _count(self, ident: Hashable, label: object, step: int) -> None:
         if ident is None:
             return
-        text = str(blank(str(label)) or "") if label is not None else ""  # "" = this row has no code
-        labels = self._labels.setdefault(ident, Counter())
-        labels[text] += step
-        if labels[text] == (1 if step > 0 else 0):
+        text = str(label).rstrip() if label is not None else ""  # "" = this row has no code
+        labels = self._labels.get(ident)
+        if labels is None:
+            labels = self._labels[ident] = {}
+        count = labels[text] = labels.get(text, 0) + step
+        if count == (1 if step > 0 else 0):
             self._relabel(ident, text, labels)
 
-    def _relabel(self, ident: Hashable, label: str, labels: Counter[str]) -> None:
+    def _relabel(self, ident: Hashable, label: str, labels: dict[str, int]) -> None:
         holders = self._holders.setdefault(label, set()) if label else set()
         if labels[label]:
             holders.add(ident)

@@ -92,17 +92,23 @@ class StockLevels:
     def absorb(self, groups: Iterable[Group], offset: int, time_ms: int) -> list[Level]:
         """Take result rows as they are after a transaction; return the (item, warehouse) levels that changed."""
         touched: dict[Level, None] = {}
+        gone: list[Key] = []
+        shape, rows = self.shape, self._rows
         for key, count, amounts in groups:
-            on_hand, reserved = self.shape.on_hand(amounts), self.shape.reserved(amounts)
-            known = self._rows.get(key)
+            known = rows.get(key)
+            if not count:
+                # last, so that what a renamed row of another table moved is not taken down and put up again
+                gone.append(key)
+                continue
+            on_hand, reserved = shape.on_hand(amounts), shape.reserved(amounts)
             if known is None:
-                if count:
-                    self._appear(key, on_hand, reserved, touched)
-            elif not count:
-                self._vanish(key, known, touched)
+                self._appear(key, on_hand, reserved, touched)
             elif known[1] != on_hand or known[2] != reserved:
-                self._rows[key] = (known[0], on_hand, reserved)
+                rows[key] = (known[0], on_hand, reserved)
                 self._move(key, known[0], on_hand - known[1], reserved - known[2], touched)
+        for key in gone:
+            if key in rows:
+                self._vanish(key, rows.pop(key), touched)
         for level in touched:
             level.offset, level.time_ms = offset, time_ms
         for level in self._renamed():
@@ -112,9 +118,10 @@ class StockLevels:
         return [level for level in touched if len(level.idents) == 2]
 
     def _appear(self, key: Key, on_hand: int, reserved: int, touched: dict[Level, None]) -> None:
-        levels = self._levels_of(key)
-        for d in self._dimensions:
-            d.codes.add(d.ident(key), key[d.label_at])
+        idents = tuple([d.ident(key) for d in self._dimensions])
+        levels = self._levels_of(idents)
+        for d, ident in zip(self._dimensions, idents, strict=True):
+            d.codes.add(ident, key[d.label_at])
         for level in levels:
             level.rows += 1
             touched[level] = None
@@ -123,7 +130,6 @@ class StockLevels:
 
     def _vanish(self, key: Key, known: tuple[tuple[Level, ...], int, int], touched: dict[Level, None]) -> None:
         levels, on_hand, reserved = known
-        del self._rows[key]
         self._move(key, levels, -on_hand, -reserved, touched)
         for d in self._dimensions:
             d.codes.remove(d.ident(key), key[d.label_at])
@@ -148,13 +154,10 @@ class StockLevels:
                     level.by_status = {}
                 level.by_status[status] = level.by_status.get(status, 0) + on_hand
 
-    def _levels_of(self, key: Key) -> tuple[Level, ...]:
-        item, warehouse = self.shape.item.ident(key), self.shape.warehouse.ident(key)
-        total = self._level((item,), None)
-        level = self._level((item, warehouse), total)
-        if not self.shape.detail:
-            return (level, total)
-        return (self._level((item, warehouse, *(d.ident(key) for d in self.shape.detail)), level), level, total)
+    def _levels_of(self, idents: tuple[Hashable, ...]) -> tuple[Level, ...]:
+        total = self._level(idents[:1], None)
+        level = self._level(idents[:2], total)
+        return (self._level(idents, level), level, total) if self.shape.detail else (level, total)
 
     def _level(self, idents: tuple[Hashable, ...], parent: Level | None) -> Level:
         level = self.levels.get(idents)
@@ -198,17 +201,18 @@ class StockLevels:
         if not any(idents for _, idents in renamed):
             return []
         # rare (a code was changed in the ERP), so a pass over all levels is cheaper than an index by id
-        found = [
+        found = dict.fromkeys(
             level
+            for i, idents in renamed
             for level in self.levels.values()
-            if any(i < len(level.idents) and level.idents[i] in idents for i, idents in renamed)
-        ]
+            if i < len(level.idents) and level.idents[i] in idents
+        )
         parents = [level.parent for level in found if level.parent is not None]
         for level in found:
             level.renamed = True
         for parent in parents:
             parent.listed.clear()
-        return found + parents
+        return [*found, *parents]
 
     def _transition(self, level: Level, out: list[Document]) -> bool:
         """A level that appears, vanishes or goes by another code; True when a key ended."""

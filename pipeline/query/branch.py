@@ -1,18 +1,19 @@
-"""One branch -> Python: filters as early as their columns are known, then joins, then keys and amounts."""
+"""One branch -> Python: the steps from a root row to its key and amounts, in code that other branches may share."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 from sqlglot import exp
 
 from pipeline.query.expressions import Expressions
+from pipeline.query.fuse import Step, is_column
 from pipeline.query.layout import TablePlan
 from pipeline.query.operands import FOLDS, Value
 from pipeline.query.plan import Branch, Join
 from pipeline.query.types import Type
-from pipeline.query.writer import Writer
 
+T = TypeVar("T")
 _FIX_KEY = "yield text, a whole number, a date or a flag"
 
 
@@ -28,68 +29,107 @@ class Indexes(Protocol):
     def unique(self, table: TablePlan, columns: tuple[str, ...]) -> str:
         """The name of the index of a table's rows by a unique key."""
 
+    def name(self, kind: str, code: str) -> str:
+        """A name for what `code` yields: equal code, equal name."""
 
-@dataclass
-class BranchCode:
-    """A compiled branch up to the point where its keys and amounts are known."""
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """A compiled branch: `steps` to the place where its keys and amounts are known.
+
+    `before`: the amounts of the root row's old version. `key_reads` and `amount_reads` are what the codes refer to.
+    `moved` is true for a `row` that may count otherwise when today goes from one end of lo..hi to the other.
+    """
 
     branch: Branch
-    body: Writer
-    keys: list[Value]
-    amounts: list[Value]
+    steps: tuple[Step, ...]
+    keys: tuple[Value, ...]
+    key_reads: frozenset[str]
+    amounts: tuple[Value, ...]
+    before: tuple[Value, ...]
+    amount_reads: frozenset[str]
     moved: str
     uses_today: bool
 
+    @property
+    def fixed(self) -> frozenset[str]:
+        """The root columns that say which rows it joins and which group it counts in."""
+        reads = (s.reads for s in self.steps if not s.before)
+        return frozenset(filter(is_column, self.key_reads.union(*reads)))
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """All root columns it reads."""
+        reads = (s.reads for s in self.steps)
+        return frozenset(filter(is_column, self.key_reads.union(self.amount_reads, *reads)))
+
 
 class BranchCompiler:
-    """Compiles one branch: filters as early as their columns are known, then joins, then keys and amounts."""
+    """Compiles one branch: its conditions, joins, keys and amounts, each on its own."""
 
     def __init__(self, indexes: Indexes, branch: Branch) -> None:
         self.indexes, self.branch = indexes, branch
-        self.body = Writer(depth=1)
-        self.loaded: set[int] = set()
-        self.known = {branch.root}
+        self.steps: list[Step] = []
+        self.rows = {branch.root: "a"}  # what stands for an alias in code; the root's columns have names of their own
         self.outer: set[str] = set()
         self.expressions = Expressions(branch.text, indexes.dialect, self._column, indexes.names)
 
-    def compile(self) -> BranchCode:
-        """The branch's code up to its keys and amounts."""
-        pending = list(self.branch.conditions)
-        pending = self._filter(pending)
+    def compile(self) -> Arm:
+        """Every expression of the branch as code."""
         for join in self.branch.joins:
             self._check_key(join)
             self._join(join)
-            pending = self._filter(pending)
-        self._load([*self.branch.keys, *self.branch.amounts])
+        self.steps[:0] = [self._test(c) for c in self.branch.conditions]
         keys = [self._key(e) for e in self.branch.keys]
+        parts = [self._part(e, v) for e, v in zip(self.branch.keys, keys, strict=True)]
         amounts = [self._amount(e) for e in self.branch.amounts]
-        return BranchCode(self.branch, self.body, keys, amounts, self._moved(), self.expressions.uses_today)
+        before = self._of_old(lambda: [self._amount(e) for e in self.branch.amounts])
+        return Arm(
+            self.branch,
+            tuple(dict.fromkeys(self.steps)),
+            tuple(v for v, _ in parts),
+            frozenset().union(*(reads for _, reads in parts)),
+            tuple(amounts),
+            tuple(before),
+            self._reads(self.branch.amounts),
+            self._moved(),
+            self.expressions.uses_today,
+        )
+
+    def _of_old(self, compile_: Callable[[], T]) -> T:
+        """Compile for the root row's old version."""
+        self.rows[self.branch.root] = "b"
+        compiled = compile_()
+        self.rows[self.branch.root] = "a"
+        return compiled
 
     def _column(self, alias: str, name: str) -> Value:
         table = self.branch.tables[alias]
-        type_ = table.types[name]
-        at = table.position(name)
-        code = f"a{at}" if alias == self.branch.root else f"{alias}[{at}]"
-        return Value(code, type_, alias in self.outer or table.nullable(name))
+        row, at = self.rows[alias], table.position(name)
+        code = f"{row}{at}" if alias == self.branch.root else f"{row}[{at}]"
+        return Value(code, table.types[name], alias in self.outer or table.nullable(name))
 
-    def _load(self, expressions: Iterable[exp.Expr]) -> None:
-        """Unpack the root row's columns when they are first needed: most rows end at a filter."""
-        root = self.branch.tables[self.branch.root]
-        columns = {c.name for e in expressions for c in e.find_all(exp.Column) if c.table == self.branch.root}
-        for at in sorted({root.position(c) for c in columns} - self.loaded):
-            self.body.line(f"a{at} = row[{at}]")
-            self.loaded.add(at)
+    def _reads(self, expressions: Iterable[exp.Expr]) -> frozenset[str]:
+        """The names that the code of expressions refers to."""
+        columns = (c for e in expressions for c in e.find_all(exp.Column))
+        return frozenset(
+            f"a{self.branch.tables[c.table].position(c.name)}" if c.table == self.branch.root else self.rows[c.table]
+            for c in columns
+        )
 
-    def _filter(self, conditions: list[exp.Expr]) -> list[exp.Expr]:
-        """Emit the conditions whose tables are known; the others."""
-        later = []
-        for condition in conditions:
-            if {c.table for c in condition.find_all(exp.Column)} <= self.known:
-                self._load([condition])
-                self.body.block(f"if {self.expressions.condition(condition, want=True)}:")
-            else:
-                later.append(condition)
-        return later
+    def _value(self, node: exp.Expr) -> Value:
+        """Code whose own names begin anew, so that equal expressions have equal code."""
+        self.expressions.names = 0
+        return self.expressions.value(node)
+
+    def _condition(self, node: exp.Expr) -> str:
+        self.expressions.names = 0
+        return self.expressions.condition(node, want=True)
+
+    def _test(self, node: exp.Expr) -> Step:
+        reads = self._reads([node])
+        before = self._of_old(lambda: self._condition(node)) if all(map(is_column, reads)) else ""
+        return Step(test=self._condition(node), reads=reads, before=before)
 
     def _check_key(self, join: Join) -> None:
         for column, other in join.pairs:
@@ -104,7 +144,6 @@ class BranchCompiler:
                 )
 
     def _join(self, join: Join) -> None:
-        self._load(e for _, e in join.pairs)
         parts = [self._key_part(join, c, e) for c, e in join.pairs]
         key = parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
         if not is_direct(join):
@@ -112,60 +151,66 @@ class BranchCompiler:
         # Registered now: every table's `change` is generated later and keeps all indexes of its rows.
         self.indexes.index(self.branch.tables[join.parent], tuple(p for _, p in join.parent_columns))
         missing = f"N_{join.table.id}"
-        self.body.line(f"{join.alias} = R_{join.table.id}.get({key}{', ' + missing if join.left else ''})")
-        self.known.add(join.alias)
+        found = f"R_{join.table.id}.get({key}{', ' + missing if join.left else ''})"
+        own_rest = join.alias if join.left and join.rest else ""
+        row = self.rows[join.alias] = self.indexes.name("s", f"{found} {own_rest}")
         if join.left:
             self.outer.add(join.alias)
-        else:
-            self.body.block(f"if {join.alias} is not None:")
-        self._rest(join, missing)
+        reads = self._reads(e for _, e in join.pairs)
+        if not join.left:
+            self.steps.append(Step((f"{row} = {found}",), f"{row} is not None", reads, row))
+            self.steps += [self._test(c) for c in join.rest]
+            return
+        lines = [f"{row} = {found}"]
+        if join.rest:
+            tests = " and ".join(self._condition(c) for c in join.rest)
+            lines.append(f"if not ({tests}): {row} = {missing}")
+        self.steps.append(Step(tuple(lines), "", (reads | self._reads(join.rest)) - {row}, row))
 
     def _key_part(self, join: Join, column: str, other: exp.Expr) -> str:
-        own, value = join.table.types[column], self.expressions.value(other)
+        own, value = join.table.types[column], self._value(other)
         if value.is_constant:
             text = value.constant.rstrip(" ") if own.char else value.constant
             return repr(self.indexes.names[FOLDS[own.fold]][text] if own.fold else text)
         return folded_code(value.code, own)
 
-    def _rest(self, join: Join, missing: str) -> None:
-        if not join.rest:
-            return
-        self._load(join.rest)
-        tests = " and ".join(self.expressions.condition(c, want=True) for c in join.rest)
-        if join.left:
-            self.body.line(f"if not ({tests}): {join.alias} = {missing}")
-        else:
-            self.body.block(f"if {tests}:")
-
     def _key(self, node: exp.Expr) -> Value:
-        value = self.expressions.value(node)
+        value = self._value(node)
         kind = value.type.kind
         if kind in ("other", "json") or (kind == "number" and (value.type.scale or value.type.approx)):
             self.branch.text.refuse(node, f"a key of type {kind} with decimals or unknown type", _FIX_KEY)
-        if not value.type.fold:
-            return value
-        return self._spelled(node, value)
+        return value
 
-    def _spelled(self, node: exp.Expr, value: Value) -> Value:
-        """Texts equal for the ERP are one key under the first spelling seen; the query's own words come first."""
-        memo = FOLDS[value.type.fold]
+    def _part(self, node: exp.Expr, value: Value) -> tuple[Value, frozenset[str]]:
+        """A part of the key and what it reads; one that must be computed is a step of its own."""
+        code, reads = value.code, self._reads([node])
+        if not value.is_constant and not code.replace("[", "").replace("]", "").isalnum():
+            code = self.indexes.name("w", value.code)
+            self.steps.append(Step((f"{code} = {value.code}",), "", reads, code))
+            reads = frozenset({code})
+        if value.type.fold:
+            code = self._spelled(node, code, value.type)
+        return replace(value, code=code), reads
+
+    def _spelled(self, node: exp.Expr, code: str, type_: Type) -> str:
+        """Texts equal for the ERP are one key under the first spelling seen; the query's own words come first.
+
+        It stands in the leaf: a row that does not count must not leave its spelling behind.
+        """
+        memo = FOLDS[type_.fold]
         spellings = self.indexes.names[f"SPELL_{memo}"]
         for literal in node.find_all(exp.Literal):
             if literal.is_string:
                 spellings.add_word(self.indexes.names[memo][literal.name], literal.name)
-        name = f"w{len(self.body.lines)}_{self.expressions.names}"
-        self.expressions.names += 1
-        code = f"(None if ({name} := {value.code}) is None else SPELL_{memo}.setdefault({memo}[{name}], {name}))"
-        return Value(code, value.type, value.nullable)
+        return f"SHOWN_{memo}[{code}]"
 
     def _amount(self, node: exp.Expr) -> Value:
-        value = self.expressions.value(node)
+        value = self._value(node)
         if value.type.kind not in ("number", "null"):
             self.branch.text.refuse(node, f"an amount of type {value.type.kind}", "yield a number")
         return value
 
     def _moved(self) -> str:
-        """Python that is true where `row` may count otherwise when today goes from one end of lo..hi to the other."""
         todays = (today for e in self.branch.expressions for today in e.find_all(exp.CurrentDate))
         tests = [self._passes(today) for today in todays]
         return " or ".join(dict.fromkeys(tests)) or "False"

@@ -44,20 +44,13 @@ class View:
         self.amounts = tuple(Amount(n, t.scale, t.approx) for n, t in zip(plan.amounts, amount_types, strict=True))
         # A group is [row count, sums.., touched since the last drain].
         self._groups: dict[tuple[Any, ...], list[int]] = names[f"L_{number}"]
-        self._touched: list[tuple[tuple[Any, ...], list[int]]] = names[f"D_{number}"]
+        self._drain: Callable[[], list[Group]] = names[f"drain_{number}"]
         self._erp_sql = erp_sql
         self._readers = [_key_reader(t, plan.parsed.dialect, names) for t in key_types]
 
     def drain(self) -> list[Group]:
         """The groups touched since the last drain, with their present figures; count 0 = the group is gone."""
-        drained = []
-        for key, group in self._touched:
-            count, *sums, _ = group
-            group[-1] = False
-            drained.append((key, count, tuple(sums)))
-            if not count:
-                del self._groups[key]
-        self._touched.clear()
+        drained = self._drain()
         self._forget_spellings()
         return drained
 
@@ -126,6 +119,11 @@ class Engine:
         self.captured = {name: table.columns for name, table in tables.items()}
         self._generator = generator
 
+    @property
+    def source(self) -> str:
+        """The generated Python, in a stable order."""
+        return "\n".join([self._generator.source, *(table.source for table in self.tables.values())])
+
     def set_today(self, iso_date: str) -> None:
         """CURRENT_DATE is `iso_date` from now on. Only rows whose dates lie between the two days are looked at."""
         names = self._generator.names
@@ -156,7 +154,7 @@ def compile_source(
         types = generator.add_query(number, plan)
         views[plan.parsed.text.kind] = View(plan, types, generator, number, render.for_erp(plan, params))
     generator.finish()
-    folds = {t.table.name: TableFold(t, catalog.dialect, generator.names) for t in tables}
+    folds = {t.table.name: TableFold(t, generator) for t in tables}
     return Engine(generator, views, folds)
 
 

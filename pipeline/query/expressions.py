@@ -6,7 +6,6 @@ A condition has no third value here: `condition(e, True)` is Python for "e IS TR
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from sqlglot import exp
 
@@ -71,16 +70,11 @@ class Expressions(Scalars):
                 self.refuse(e, "IN with other than literals", "list literals, or write a = b OR a = c")
         tested, *listed = self.unified(node, raw)
         self._check_comparable(node, tested)
-        members = frozenset(eval(self.folded(v), self.constants) for v in listed)  # noqa: S307 -- our own code of a literal
+        members = {repr(eval(self.folded(v), self.constants)) for v in listed}  # noqa: S307 -- our own code of a literal
         first, later = self._named(replace(tested, code=self.folded(tested)))
         known = f"{first} is not None and " if tested.nullable and not want else ""
-        code = f"{later if known else first} {'in' if want else 'not in'} {self._remember(members)}"
+        code = f"{later if known else first} {'in' if want else 'not in'} {{{', '.join(sorted(members))}}}"
         return f"({known}{code})"
-
-    def _remember(self, value: Any) -> str:
-        name = f"C{len(self.constants)}"
-        self.constants[name] = value
-        return name
 
     def _check_comparable(self, node: exp.Expr, value: Value) -> None:
         if value.type.approx:

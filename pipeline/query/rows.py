@@ -1,12 +1,14 @@
 """Remembered rows and join indexes, in memory.
 
 A row store is `{pk: row}`, a row being the tuple of its needed columns; a pk is a bare value, or a tuple of several.
-An index is `{key: pks}` with pks a tuple while they are few (most keys have one) and a set beyond that.
+An index is `{key: pks}` with pks a tuple while they are few (most keys have one) and `Pks` beyond that.
 These functions cannot fail half-way: they are called while a change is being applied.
 """
 
 from collections.abc import Hashable, Iterable
 from typing import Any
+
+from pipeline.query.pks import Pks
 
 Index = dict[Any, Any]
 
@@ -20,10 +22,10 @@ def link(index: Index, key: Hashable, pk: Hashable) -> None:
     held = index.get(key)
     if held is None:
         index[key] = (pk,)
-    elif type(held) is set:
+    elif type(held) is Pks:
         held.add(pk)
     elif pk not in held:
-        index[key] = (*held, pk) if len(held) < _FEW else {*held, pk}
+        index[key] = (*held, pk) if len(held) < _FEW else Pks((*held, pk))
 
 
 def link_unique(index: Index, key: Hashable, pk: Hashable) -> None:
@@ -38,7 +40,7 @@ def link_unique(index: Index, key: Hashable, pk: Hashable) -> None:
 def unlink(index: Index, key: Hashable, pk: Hashable) -> None:
     """Forget one reference; an unused key is dropped."""
     held = index.get(key)
-    if type(held) is set:
+    if type(held) is Pks:
         held.discard(pk)
     elif held is not None:
         held = index[key] = tuple(p for p in held if p != pk)

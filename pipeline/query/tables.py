@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.query.generate import Generator
 from pipeline.query.layout import TablePlan
 from pipeline.query.types import Type
 from pipeline.query.values import (
@@ -34,14 +35,14 @@ class TableFold:
     and `pk` raise a BadValueError before anything has changed.
     """
 
-    def __init__(self, plan: TablePlan, dialect: str, names: dict[str, Any]) -> None:
+    def __init__(self, plan: TablePlan, generator: Generator) -> None:
         self.name = plan.table.name
         self.columns = tuple(plan.column(c).name for c in plan.needed)
         self.row_type = _struct("Row", plan, plan.needed)
         self.key_type = _struct("Key", plan, plan.pk)
-        self._rows: dict[Any, tuple[Any, ...]] = names[f"R_{plan.id}"]
-        self._change: Callable[[Any, Any, Any], None] = names[f"change_{plan.id}"]
-        made = _generate(plan, dialect, self._rows, self._change)
+        self._rows: dict[Any, tuple[Any, ...]] = generator.names[f"R_{plan.id}"]
+        self._change: Callable[[Any, Any, Any], None] = generator.names[f"change_{plan.id}"]
+        self.source, made = _generate(plan, generator)
         self.pk: Callable[[msgspec.Struct], Hashable] = made["pk"]
         self.upsert: Callable[[msgspec.Struct], None] = made["upsert"]
 
@@ -86,70 +87,99 @@ def _without_none(wire: Any) -> Any:
     return joined
 
 
-def converter(type_: Type, dialect: str) -> Convert | None:
-    """What turns a connector's value of a column into ours; None = it is ours already."""
-    if type_.kind == "number":
-        return None if type_.integer else Memo(approximate if type_.approx else scaled(type_.scale)).__getitem__
-    if type_.kind in ("date", "timestamp"):
-        return Memo(iso_date if type_.kind == "date" else iso_timestamp).__getitem__
-    if type_.kind == "json":
-        return lambda value: None if value is None else sys.intern(json_text(value))
-    if type_.kind == "text" and (type_.char or dialect == "oracle"):
-        return _blank_rules(char=type_.char, empty_is_null=dialect == "oracle")
-    return None
+def _conversion(type_: Type) -> Convert | None:
+    """What turns a connector's value into ours, worth a memo; None = no more than a text's blanks is to be done."""
+    if type_.kind == "number" and not type_.integer:
+        return approximate if type_.approx else scaled(type_.scale)
+    return {"date": iso_date, "timestamp": iso_timestamp}.get(type_.kind)
 
 
-def _blank_rules(*, char: bool, empty_is_null: bool) -> Convert:
-    def convert(value: Any) -> Any:
-        if value is None or (empty_is_null and value == ""):
-            return None
-        return sys.intern(value.rstrip(" ") if char else value)
-
-    return convert
+def _same(value: Any) -> Any:
+    return value
 
 
-def _generate(plan: TablePlan, dialect: str, rows: dict[Any, Any], change: Callable[..., None]) -> dict[str, Any]:
-    """`upsert` and `pk` of one table. Equal rows end early; interned texts live as long as rows refer to them."""
+def _generate(plan: TablePlan, generator: Generator) -> tuple[str, dict[str, Any]]:
+    """The source of `upsert` and `pk` of one table, and its names. Equal rows end early."""
     names: dict[str, Any] = {
-        "R": rows, "change": change, "intern": sys.intern, "UNAVAILABLE": _UNAVAILABLE, "BadValueError": BadValueError,
+        "R": generator.names[f"R_{plan.id}"], "change": generator.names[f"change_{plan.id}"], "intern": sys.intern,
+        "UNAVAILABLE": _UNAVAILABLE, "BadValueError": BadValueError,
     }  # fmt: skip
-    codes = {c: _code(plan, c, i, dialect, names) for i, c in enumerate(plan.needed)}
+    codes = {c: _code(plan, c, generator, names) for c in plan.needed}
     names["explain"] = _explainer(plan, names, codes)
     names["keep"] = _keeper(plan)
     late = [i for i, c in enumerate(plan.needed) if plan.types[c].kind in ("text", "json") and c not in plan.pk]
+    pk = _tuple_or_bare([codes[c] for c in plan.pk])
+    plain = len(plan.pk) == 1 and codes[plan.pk[0]] == f"r.{_attribute(plan, plan.pk[0])}"
     source = [
         "def pk(r):",
-        f"    try: return {_tuple_or_bare([codes[c] for c in plan.pk])}",
+        f"    try: return {pk}",
         "    except Exception as error: raise explain(r, PK) from error",
         "def upsert(r):",
-        f"    try: new = ({', '.join(codes.values())},)",
-        "    except Exception as error: raise explain(r, ALL) from error",
-        f"    pk = {_tuple_or_bare([f'new[{plan.position(c)}]' for c in plan.pk])}",
-        "    old = R.get(pk)",
+        *(_build_with_known_pk if plain else _build)(plan, codes),
         *([f"    if {' or '.join(f'new[{i}] is UNAVAILABLE' for i in late)}: new = keep(new, old)"] if late else []),
         "    if new == old: return",
         "    change(pk, old, new)",
     ]
     names |= {"PK": plan.pk, "ALL": plan.needed}
-    exec(compile("\n".join(source), "<rows>", "exec"), names)  # noqa: S102 -- code of our own, from the catalog
-    return names
+    text = "\n".join(source) + "\n"
+    exec(compile(text, "<rows>", "exec"), names)  # noqa: S102 -- code of our own, from the catalog
+    return text, names
+
+
+def _build(plan: TablePlan, codes: dict[str, str]) -> list[str]:
+    return [
+        f"    try: new = ({', '.join(codes.values())},)",
+        "    except Exception as error: raise explain(r, ALL) from error",
+        f"    pk = {_tuple_or_bare([f'new[{plan.position(c)}]' for c in plan.pk])}",
+        "    old = R.get(pk)",
+    ]
+
+
+def _build_with_known_pk(plan: TablePlan, codes: dict[str, str]) -> list[str]:
+    """A whole number is not interned as texts are: the row shares the one that the store and the indexes hold."""
+    at = plan.position(plan.pk[0])
+    values = ["pk" if c == plan.pk[0] else code for c, code in codes.items()]
+    return [
+        f"    pk = {codes[plan.pk[0]]}",
+        "    old = R.get(pk)",
+        f"    if old is not None: pk = old[{at}]",
+        f"    try: new = ({', '.join(values)},)",
+        "    except Exception as error: raise explain(r, ALL) from error",
+    ]
 
 
 def _tuple_or_bare(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 
 
-def _code(plan: TablePlan, column: str, at: int, dialect: str, names: dict[str, Any]) -> str:
+def _code(plan: TablePlan, column: str, generator: Generator, names: dict[str, Any]) -> str:
+    """How a column is read. Interned texts live as long as rows refer to them; a memo's values are shared by rows."""
     type_, read = plan.types[column], f"r.{_attribute(plan, column)}"
-    convert = converter(type_, dialect)
-    if convert is not None:
-        # A memo's look-up stands as memo[value]: no call on a hit.
-        memo = getattr(convert, "__self__", None)
-        names[f"F{at}"] = memo if isinstance(memo, Memo) else convert
-        return f"F{at}[{read}]" if isinstance(memo, Memo) else f"F{at}({read})"
-    if type_.kind != "text":
+    if type_.kind == "json":
+        names["JSON"] = json_text
+        return f"(None if (t := {read}) is None else intern(JSON(t)))"
+    if type_.kind == "text":
+        return _text_code(type_, read, oracle=generator.dialect == "oracle", nullable=plan.nullable(column))
+    convert = _conversion(type_)
+    if convert is None and generator.refers(plan, column) and column not in plan.pk:
+        convert = _same
+    if convert is None:
         return read
-    return f"(None if (t := {read}) is None else intern(t))" if plan.nullable(column) else f"intern({read})"
+    name = f"{type_.kind.upper()}_{type_.scale}{'_APPROX' if type_.approx else ''}" if convert is not _same else "SAME"
+    names[name] = generator.names.setdefault(name, Memo(convert))
+    # A memo's look-up stands as memo[value]: no call on a hit.
+    return f"{name}[{read}]"
+
+
+def _text_code(type_: Type, read: str, *, oracle: bool, nullable: bool) -> str:
+    stripped = ".rstrip(' ')" if type_.char else ""
+    if oracle:  # '' is NULL
+        return (
+            f"(intern(t) if (t := ({read} or ''){stripped}) else None)"
+            if stripped
+            else f"(intern(t) if (t := {read}) else None)"
+        )
+    return f"(None if (t := {read}) is None else intern(t{stripped}))" if nullable else f"intern({read}{stripped})"
 
 
 def _explainer(plan: TablePlan, names: dict[str, Any], codes: dict[str, str]) -> Callable[..., BadValueError]:

@@ -5,7 +5,7 @@ Every conversion raises a BadValueError before any state has changed; no message
 
 import math
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -62,13 +62,16 @@ class Spellings(dict[str, str]):
 
     _FEW = 10_000
 
-    def __init__(self) -> None:
+    def __init__(self, fold: Mapping[str, str]) -> None:
         super().__init__()
+        # Any text -> its spelling; NULL stays NULL.
+        self.shown = Memo(lambda text: self.setdefault(fold[text], text))
         self._words: dict[str, str] = {}
         self._limit = self._FEW
 
     def add_word(self, folded: str, word: str) -> None:
         """A text of the query itself: never replaced or forgotten."""
+        self.shown.clear()
         self[folded] = self._words.setdefault(folded, word)
 
     @property
@@ -81,6 +84,7 @@ class Spellings(dict[str, str]):
         unused = [folded for folded, text in self.items() if folded not in self._words and text not in shown]
         for folded in unused:
             del self[folded]
+        self.shown.clear()
         self._limit = max(self._FEW, 2 * len(self))
 
 

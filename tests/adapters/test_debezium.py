@@ -56,7 +56,7 @@ ITEM_KEY = b'{"row":{"id":1,"__dbz__physicalTableIdentifier":"onhand.try1.public
 def test_a_row_written(op: str) -> None:
     change = reader.read(KEY, event(op))
     assert isinstance(change, RowChange)
-    assert (change.table, change.pk) == (QUANT, 3001)
+    assert (change.table, change.row.id) == (QUANT, 3001)
     assert (change.row.item_id, change.row.quantity, change.row.place) == (197, "5.0000", "x")
 
 

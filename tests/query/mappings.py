@@ -16,6 +16,7 @@ REFS = (*PKS, *PKS, 9, None)
 CODES = (None, "A", "a", "")
 TEXTS = (None, "", " ", "A", "a", "B ", "x'y", "é", "日本")
 QUANTITIES = (None, "0.0000", "1.0000", "-2.5000", "12345678901234.5678", "0.0001")
+_FEW = (None, "0.00", "1.00", "2.50", "-1.25")
 DOUBLES = (None, 0.0, 0.1, -0.3, 2.5, 1e6, 123456.789)
 DAYS = ("2026-11-01", "2026-11-10", "2026-11-20")
 DATES = (None, *DAYS, "1999-12-31")
@@ -140,6 +141,30 @@ DATED = Mapping(
     },
 )  # fmt: skip
 
+ARMS = Mapping(
+    "arms over one balance that count in one group",
+    """CREATE TABLE balance (id int PRIMARY KEY, item int, free numeric(9,2), quality numeric(9,2), blocked numeric(9,2), open boolean, note text);
+       CREATE TABLE item (id int PRIMARY KEY, code text, factor numeric(5,1));""",
+    {
+        "stock": """
+          WITH s AS (
+            SELECT item, 'free' AS status, free AS q, 0 AS r FROM balance
+            UNION ALL SELECT item, 'quality', quality, 0 FROM balance WHERE quality <> 0
+            UNION ALL SELECT item, 'free', -blocked, blocked FROM balance WHERE blocked > 0 AND open
+            UNION ALL SELECT item, 'free', quality, free FROM balance WHERE free IS NULL OR quality > 1
+          )
+          SELECT s.item AS item_id, i.code AS item, 'W' AS warehouse, s.status, s.q * COALESCE(i.factor, 1) AS on_hand, s.r AS reserved
+          FROM s LEFT JOIN item i ON i.id = s.item
+          UNION ALL
+          SELECT b.item, i.code, 'W', 'free', b.free, 1 FROM balance b JOIN item i ON i.id = b.item AND b.blocked > i.factor""",
+        "items": "SELECT b.item AS item_id, b.note AS name, b.free AS max_stock FROM balance b",
+    },
+    {
+        "balance": {"id": PKS, "item": (1, 1, 2, 9, None), "free": _FEW, "quality": _FEW, "blocked": _FEW, "open": FLAGS, "note": TEXTS},
+        "item": {"id": (1, 2, 3), "code": TEXTS, "factor": (None, "1.0", "0.5", "-2.0")},
+    },
+)  # fmt: skip
+
 _STATES = ("done", "done", "assigned", "assigned", "draft", "cancelled", None)
 TRYTON = Mapping(
     "Tryton 8, all four queries",
@@ -158,5 +183,5 @@ TRYTON = Mapping(
     {"orgs": [1]},
 )  # fmt: skip
 
-MAPPINGS = (STAR, LEFT_CHAIN, TREE, UNION, DATED, TRYTON)
+MAPPINGS = (STAR, LEFT_CHAIN, TREE, UNION, DATED, ARMS, TRYTON)
 TODAYS = [datetime.date.fromisoformat(d) for d in ("2026-10-31", *DAYS, "2026-12-31")]
