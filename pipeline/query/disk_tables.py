@@ -1,0 +1,247 @@
+"""Rows and join indexes that live in LMDB databases, with what was read or written lately in memory."""
+
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from itertools import islice, takewhile
+from typing import Any, NoReturn, Protocol
+
+import lmdb
+
+from pipeline.query import packed
+
+_CHUNK = 4096
+_HALF_KEY = packed.LONGEST // 2
+_ENTRY, _COLUMN = 250, 50  # bytes of a cached row beside its texts: dict entries, tuple, key; a column's object
+
+
+class Host(Protocol):
+    """The file that tables live in: its one open transaction, and the memory they share."""
+
+    txn: Any  # an lmdb.Transaction; its types allow for the memoryviews that we do not ask for
+    changes: int
+    """Written since the last commit."""
+
+    def database(self, name: str) -> Any:
+        """A database of the file."""
+
+    def guarded(self) -> AbstractContextManager[Any]:
+        """The open transaction; what goes wrong in it is reported as `fail` does."""
+
+    def fail(self, error: Exception) -> NoReturn:
+        """Raise what a person can mend."""
+
+    def spend(self, size: int) -> None:
+        """So many bytes more are kept in memory; may `spill` and `age` every table."""
+
+
+class Table:
+    """One database of the file, and what was changed in it since it was last spilled (None: deleted)."""
+
+    def __init__(self, store: Host, name: str) -> None:
+        self.name, self._store = name, store
+        self._db = store.database(name)
+        self._dirty: dict[bytes, bytes | None] = {}
+
+    def spill(self) -> None:
+        """Hand what was changed to the open transaction, in the order of keys: neighbours share a page."""
+        dirty, self._dirty = self._dirty, {}
+        put = sorted((key, data) for key, data in dirty.items() if data is not None)
+        with self._store.guarded() as txn:
+            if put:
+                txn.cursor(self._db).putmulti(put)
+            for key in sorted(key for key, data in dirty.items() if data is None):
+                txn.delete(key, b"", self._db)
+
+    def age(self) -> None:
+        """Forget what was not used lately; everything changed is spilled already."""
+
+    def empty(self) -> None:
+        """Delete everything."""
+        self._dirty.clear()
+        with self._store.guarded() as txn:
+            txn.drop(self._db, delete=False)
+
+    def _stored(self) -> int:
+        with self._store.guarded() as txn:
+            return int(txn.stat(self._db)["entries"])
+
+    def _entries(self, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Entries in the order of keys. Entries may change meanwhile: those not come to yet are seen as they are."""
+        self.spill()
+        while chunk := self._chunk(start):
+            for key, data in chunk:
+                now = self._dirty.get(key, data)
+                if now is not None:
+                    yield key, now
+            start = chunk[-1][0] + b"\0"
+
+    def _chunk(self, start: bytes) -> list[tuple[bytes, bytes]]:
+        with self._store.guarded() as txn:
+            cursor = txn.cursor(self._db)
+            return list(islice(cursor.iternext(), _CHUNK)) if cursor.set_range(start) else []
+
+
+class DiskMap(Table):
+    """`{key: tuple}` as generated code uses it: rows by pk, or the pks that own a unique key (`of_keys`)."""
+
+    def __init__(self, store: Host, name: str, width: int, *, of_keys: bool = False) -> None:
+        super().__init__(store, name)
+        self._cost = _ENTRY + _COLUMN * width
+        self._unpack = packed.unpack_keys if of_keys else packed.unpack_row
+        # None: known to be absent. A key that is dirty is always young.
+        self._young: dict[Any, tuple[Any, ...] | None] = {}
+        self._old: dict[Any, tuple[Any, ...] | None] = {}
+        self._count = self._stored()
+
+    def get(self, key: Hashable, default: Any = None) -> Any:
+        """The value, or `default`."""
+        value: Any = self._young.get(key, self)
+        if value is self:
+            value = self._find(key)
+        return default if value is None else value
+
+    def _find(self, key: Hashable) -> tuple[Any, ...] | None:
+        value: Any = self._old.get(key, self)
+        size = self._cost
+        if value is self:
+            data = self._read(key)
+            value = None if data is None else self._unpack(data)
+            size += len(data or b"")
+        self._young[key] = value
+        self._store.spend(size)
+        return value  # type: ignore[no-any-return]
+
+    def _read(self, key: Hashable) -> bytes | None:
+        whole = packed.pack(key)
+        short = packed.shortened(whole)
+        try:
+            data: bytes | None = self._store.txn.get(short, None, self._db)
+        except lmdb.Error as e:
+            self._store.fail(e)
+        if data is None or not packed.is_hashed(short):
+            return data
+        held, data = packed.split(data)
+        assert held == whole, "two keys of one hash"  # noqa: S101  # 2**-256
+        return data
+
+    def __getitem__(self, key: Hashable) -> Any:
+        value = self.get(key)
+        if value is None:
+            raise KeyError
+        return value
+
+    def __setitem__(self, key: Hashable, value: tuple[Any, ...]) -> None:
+        self._count += self.get(key) is None
+        self._young[key] = value
+        data = packed.pack(value)
+        self._write(key, data)
+        self._store.spend(self._cost + len(data))
+
+    def __delitem__(self, key: Hashable) -> None:
+        self._count -= self.get(key) is not None
+        self._young[key] = None
+        self._write(key, None)
+        self._store.spend(self._cost)
+
+    def _write(self, key: Hashable, data: bytes | None) -> None:
+        whole = packed.pack(key)
+        short = packed.shortened(whole)
+        self._dirty[short] = packed.join(whole, data) if data is not None and packed.is_hashed(short) else data
+        self._store.changes += 1
+
+    def pop(self, key: Hashable, default: Any = None) -> Any:
+        """Remove a key; its value, or `default`."""
+        value = self.get(key)
+        if value is None:
+            return default
+        del self[key]
+        return value
+
+    def __contains__(self, key: Hashable) -> bool:
+        return self.get(key) is not None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Any]:
+        for key, data in self._entries():
+            yield packed.unpack_key(packed.split(data)[0] if packed.is_hashed(key) else key)
+
+    def keys(self) -> "DiskMap":
+        """The keys."""
+        return self
+
+    def values(self) -> Iterator[tuple[Any, ...]]:
+        """The values, in no order that means anything."""
+        for key, data in self._entries():
+            yield self._unpack(packed.split(data)[1] if packed.is_hashed(key) else data)
+
+    def age(self) -> None:
+        """Drop the older generation."""
+        self._old, self._young = self._young, {}
+
+    def empty(self) -> None:
+        """Delete everything."""
+        super().empty()
+        self._young, self._old, self._count = {}, {}, 0
+
+
+class DiskMarks(DiskMap):
+    """A set of keys, emptied when it is made."""
+
+    def __init__(self, store: Host, name: str) -> None:
+        super().__init__(store, name, 0)
+        self.empty()
+
+    def add(self, key: Hashable) -> None:
+        """Put a key in."""
+        self[key] = ()
+
+
+class DiskIndex(Table):
+    """`{key: pks}`, an entry each: a key that a million rows refer to is never written as a whole."""
+
+    def get(self, key: Hashable, default: Iterable[Any] = ()) -> Iterable[Any]:
+        """The pks behind a key, or `default`."""
+        whole = packed.pack(key)
+        prefix = packed.shortened(whole, _HALF_KEY)
+        found = []
+        for entry, data in self._beginning_with(prefix):
+            held, pk = packed.split(data) if data else (whole, entry[len(prefix) :])
+            if held == whole:
+                found.append(packed.unpack_key(pk))
+        return found or default
+
+    def _beginning_with(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        if self._dirty:
+            self.spill()
+        with self._store.guarded() as txn:
+            cursor = txn.cursor(self._db)
+            entries = cursor.iternext() if cursor.set_range(prefix) else ()
+            return list(takewhile(lambda entry: entry[0].startswith(prefix), entries))
+
+    def add(self, key: Hashable, pk: Hashable) -> None:
+        """Row `pk` refers to `key`."""
+        entry, data = _entry(key, pk)
+        self._write(entry, data)
+
+    def discard(self, key: Hashable, pk: Hashable) -> None:
+        """Row `pk` no longer refers to `key`."""
+        self._write(_entry(key, pk)[0], None)
+
+    def _write(self, entry: bytes, data: bytes | None) -> None:
+        self._dirty[entry] = data
+        self._store.changes += 1
+        self._store.spend(_ENTRY)
+
+    def __len__(self) -> int:
+        self.spill()
+        return self._stored()
+
+
+def _entry(key: Hashable, pk: Hashable) -> tuple[bytes, bytes]:
+    """An index entry: key and pk behind each other; where one of them is too long, both whole in the value."""
+    parts = packed.pack(key), packed.pack(pk)
+    short = [packed.shortened(part, _HALF_KEY) for part in parts]
+    hashed = any(map(packed.is_hashed, short))
+    return short[0] + short[1], packed.join(*parts) if hashed else b""

@@ -1,0 +1,84 @@
+"""Keys and values of a row store as bytes: MessagePack, exact, and equal bytes for equal keys.
+
+A key is a bare value or a tuple of them; a value is a tuple of bare values and of keys. Texts, None, booleans and whole
+numbers of any size come back as they were; what MessagePack cannot hold (beyond 64 bits) is an extension of ours.
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+LONGEST = 511
+"""Bytes of a key that LMDB takes; longer ones are hashed, and the value then begins with the key itself."""
+
+_WIDE = 1
+_HASHED = b"\xc1"  # the one byte that begins nothing in MessagePack
+_LENGTH = 4
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def _unwiden(code: int, data: memoryview) -> int:
+    assert code == _WIDE  # noqa: S101  # we know of no other
+    return int.from_bytes(data, signed=True)
+
+
+_decode_tuple = msgspec.msgpack.Decoder(tuple[Any, ...], ext_hook=_unwiden).decode
+_decode_any = msgspec.msgpack.Decoder(ext_hook=_unwiden).decode
+
+
+def pack(value: Any) -> bytes:
+    """A key or a value. Bytes of one key are never the beginning of another's."""
+    try:
+        return _encode(value)
+    except OverflowError:
+        return _encode(_widened(value))
+
+
+def _widened(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_widened, value))
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return msgspec.msgpack.Ext(_WIDE, value.to_bytes(value.bit_length() // 8 + 1, signed=True))
+    return value
+
+
+def unpack_row(data: bytes) -> tuple[Any, ...]:
+    """A tuple of bare values."""
+    return _decode_tuple(data)
+
+
+def unpack_keys(data: bytes) -> tuple[Any, ...]:
+    """A tuple of keys."""
+    return tuple(map(_as_key, _decode_tuple(data)))
+
+
+def unpack_key(data: bytes) -> Any:
+    """A key."""
+    return _as_key(_decode_any(data))
+
+
+def _as_key(value: Any) -> Any:
+    return tuple(value) if type(value) is list else value
+
+
+def shortened(packed: bytes, longest: int = LONGEST) -> bytes:
+    """A packed key as the store takes it: itself, or its hash."""
+    return packed if len(packed) <= longest else _HASHED + hashlib.sha256(packed).digest()
+
+
+def is_hashed(short: bytes) -> bool:
+    """Whether a shortened key is a hash, so that its value begins with the key."""
+    return short[:1] == _HASHED
+
+
+def join(packed_key: bytes, data: bytes) -> bytes:
+    """The value of a hashed key."""
+    return len(packed_key).to_bytes(_LENGTH) + packed_key + data
+
+
+def split(joined: bytes) -> tuple[bytes, bytes]:
+    """The packed key and the value it was joined with."""
+    end = _LENGTH + int.from_bytes(joined[:_LENGTH])
+    return joined[_LENGTH:end], joined[end:]
