@@ -29,6 +29,7 @@ BATCH = 8192
 _FORMAT = 1  # of keys, values and databases
 _ADDRESSES = 1 << 40  # reserved for the map: neither memory nor disk, the file grows by itself
 _DATABASES = 1024
+_NO_DATABASE = lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _AnyTable = TypeVar("_AnyTable", bound=Table)
 
@@ -59,13 +60,17 @@ class DiskStore:
         self._file, self._label = directory / "rows.lmdb", directory / "identity.json"
         self._seal = {"format": _FORMAT, "identity": identity, "boot": _boot()}
         self._tables: list[Table] = []
-        self._spent = self.changes = 0
+        self._spent = self._changes = 0
         try:
             self._lock = _locked(directory)
             if empty or not self._is_trusted():
                 self._file.unlink(missing_ok=True)
             _write_durably(self._label, self._seal)
-            self._open()
+            try:
+                self._open()
+            except _NO_DATABASE:
+                self._file.unlink()
+                self._open()
         except (OSError, lmdb.Error) as e:
             self.fail(e)
 
@@ -116,7 +121,7 @@ class DiskStore:
 
     def database(self, name: str) -> Any:
         """A database of the file. A filled file that misses one was written by other code: it is emptied."""
-        key = packed.shortened(name.encode())
+        key = packed.short(name)
         with self.guarded() as txn:
             is_missing = txn.get(key) is None
             made = self._env.open_db(key, txn=txn)
@@ -151,11 +156,16 @@ class DiskStore:
                 table.spill()
                 table.age()
 
+    def wrote(self, size: int) -> None:
+        """The same, for a change that is to be committed."""
+        self._changes += 1
+        self.spend(size)
+
     # ---- transactions
 
     def flush(self, offset: int) -> None:
         """All records up to `offset` are in: commit, if there is enough to be worth it."""
-        if self.changes >= self._batch:
+        if self._changes >= self._batch:
             self._commit(offset)
 
     def _commit(self, offset: int) -> None:
@@ -165,7 +175,7 @@ class DiskStore:
             txn.put(b"offset", str(offset).encode(), db=self._meta)
             txn.commit()
             self.txn = self._env.begin(write=True)
-        self.offset, self.changes = offset, 0
+        self.offset, self._changes = offset, 0
 
     def clear(self) -> None:
         """Empty it: it is of no offset then."""

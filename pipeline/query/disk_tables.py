@@ -18,8 +18,6 @@ class Host(Protocol):
     """The file that tables live in: its one open transaction, and the memory they share."""
 
     txn: Any  # an lmdb.Transaction; its types allow for the memoryviews that we do not ask for
-    changes: int
-    """Written since the last commit."""
 
     def database(self, name: str) -> Any:
         """A database of the file."""
@@ -32,6 +30,9 @@ class Host(Protocol):
 
     def spend(self, size: int) -> None:
         """So many bytes more are kept in memory; may `spill` and `age` every table."""
+
+    def wrote(self, size: int) -> None:
+        """The same, for a change to be committed."""
 
 
 class Table:
@@ -98,30 +99,30 @@ class DiskMap(Table):
         value: Any = self._young.get(key, self)
         if value is self:
             value = self._find(key)
-        return default if value is None else value
+        return value if value is not None else default
 
-    def _find(self, key: Hashable) -> tuple[Any, ...] | None:
+    def _find(self, key: Hashable) -> Any:
         value: Any = self._old.get(key, self)
         size = self._cost
         if value is self:
             data = self._read(key)
-            value = None if data is None else self._unpack(data)
-            size += len(data or b"")
+            value = None
+            if data is not None:
+                value, size = self._unpack(data), size + len(data)
         self._young[key] = value
         self._store.spend(size)
-        return value  # type: ignore[no-any-return]
+        return value
 
     def _read(self, key: Hashable) -> bytes | None:
-        whole = packed.pack(key)
-        short = packed.shortened(whole)
+        short = packed.short(key)
         try:
             data: bytes | None = self._store.txn.get(short, None, self._db)
         except lmdb.Error as e:
             self._store.fail(e)
-        if data is None or not packed.is_hashed(short):
+        if data is None or short[0] != packed.HASHED:
             return data
-        held, data = packed.split(data)
-        assert held == whole, "two keys of one hash"  # noqa: S101  # 2**-256
+        whole, data = packed.split(data)
+        assert whole == packed.pack(key), "two keys of one hash"  # noqa: S101  # 2**-256
         return data
 
     def __getitem__(self, key: Hashable) -> Any:
@@ -131,23 +132,24 @@ class DiskMap(Table):
         return value
 
     def __setitem__(self, key: Hashable, value: tuple[Any, ...]) -> None:
-        self._count += self.get(key) is None
+        if self._known(key) is None:
+            self._count += 1
         self._young[key] = value
-        data = packed.pack(value)
-        self._write(key, data)
-        self._store.spend(self._cost + len(data))
+        short, data = packed.short(key), packed.pack(value)
+        self._dirty[short] = data if short[0] != packed.HASHED else packed.join(packed.pack(key), data)
+        self._store.wrote(len(data))
 
     def __delitem__(self, key: Hashable) -> None:
-        self._count -= self.get(key) is not None
+        if self._known(key) is not None:
+            self._count -= 1
         self._young[key] = None
-        self._write(key, None)
-        self._store.spend(self._cost)
+        self._dirty[packed.short(key)] = None
+        self._store.wrote(0)
 
-    def _write(self, key: Hashable, data: bytes | None) -> None:
-        whole = packed.pack(key)
-        short = packed.shortened(whole)
-        self._dirty[short] = packed.join(whole, data) if data is not None and packed.is_hashed(short) else data
-        self._store.changes += 1
+    def _known(self, key: Hashable) -> Any:
+        """The value, which is young now, so that its memory is accounted for."""
+        value: Any = self._young.get(key, self)
+        return self._find(key) if value is self else value
 
     def pop(self, key: Hashable, default: Any = None) -> Any:
         """Remove a key; its value, or `default`."""
@@ -165,7 +167,7 @@ class DiskMap(Table):
 
     def __iter__(self) -> Iterator[Any]:
         for key, data in self._entries():
-            yield packed.unpack_key(packed.split(data)[0] if packed.is_hashed(key) else key)
+            yield packed.unpack_key(packed.split(data)[0] if key[0] == packed.HASHED else key)
 
     def keys(self) -> "DiskMap":
         """The keys."""
@@ -174,7 +176,7 @@ class DiskMap(Table):
     def values(self) -> Iterator[tuple[Any, ...]]:
         """The values, in no order that means anything."""
         for key, data in self._entries():
-            yield self._unpack(packed.split(data)[1] if packed.is_hashed(key) else data)
+            yield self._unpack(packed.split(data)[1] if key[0] == packed.HASHED else data)
 
     def age(self) -> None:
         """Drop the older generation."""
@@ -203,8 +205,7 @@ class DiskIndex(Table):
 
     def get(self, key: Hashable, default: Iterable[Any] = ()) -> Iterable[Any]:
         """The pks behind a key, or `default`."""
-        whole = packed.pack(key)
-        prefix = packed.shortened(whole, _HALF_KEY)
+        whole, prefix = packed.pack(key), packed.short(key, _HALF_KEY)
         found = []
         for entry, data in self._beginning_with(prefix):
             held, pk = packed.split(data) if data else (whole, entry[len(prefix) :])
@@ -222,26 +223,19 @@ class DiskIndex(Table):
 
     def add(self, key: Hashable, pk: Hashable) -> None:
         """Row `pk` refers to `key`."""
-        entry, data = _entry(key, pk)
-        self._write(entry, data)
+        entry = packed.short(key, _HALF_KEY), packed.short(pk, _HALF_KEY)
+        is_plain = entry[0][0] != packed.HASHED != entry[1][0]
+        # where one of them is too long, both stand in the value
+        self._write(entry, b"" if is_plain else packed.join(packed.pack(key), packed.pack(pk)))
 
     def discard(self, key: Hashable, pk: Hashable) -> None:
         """Row `pk` no longer refers to `key`."""
-        self._write(_entry(key, pk)[0], None)
+        self._write((packed.short(key, _HALF_KEY), packed.short(pk, _HALF_KEY)), None)
 
-    def _write(self, entry: bytes, data: bytes | None) -> None:
-        self._dirty[entry] = data
-        self._store.changes += 1
-        self._store.spend(_ENTRY)
+    def _write(self, entry: tuple[bytes, bytes], data: bytes | None) -> None:
+        self._dirty[entry[0] + entry[1]] = data
+        self._store.wrote(_ENTRY)
 
     def __len__(self) -> int:
         self.spill()
         return self._stored()
-
-
-def _entry(key: Hashable, pk: Hashable) -> tuple[bytes, bytes]:
-    """An index entry: key and pk behind each other; where one of them is too long, both whole in the value."""
-    parts = packed.pack(key), packed.pack(pk)
-    short = [packed.shortened(part, _HALF_KEY) for part in parts]
-    hashed = any(map(packed.is_hashed, short))
-    return short[0] + short[1], packed.join(*parts) if hashed else b""

@@ -11,9 +11,10 @@ import msgspec
 
 LONGEST = 511
 """Bytes of a key that LMDB takes; longer ones are hashed, and the value then begins with the key itself."""
+HASHED = 0xC1
+"""What the hash of a key begins with, and nothing in MessagePack does: its value is `join`ed with the key."""
 
 _WIDE = 1
-_HASHED = b"\xc1"  # the one byte that begins nothing in MessagePack
 _LENGTH = 4
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -63,14 +64,18 @@ def _as_key(value: Any) -> Any:
     return tuple(value) if type(value) is list else value
 
 
-def shortened(packed: bytes, longest: int = LONGEST) -> bytes:
+def short(key: Any, longest: int = LONGEST) -> bytes:
     """A packed key as the store takes it: itself, or its hash."""
-    return packed if len(packed) <= longest else _HASHED + hashlib.sha256(packed).digest()
+    try:
+        data = _encode(key)
+    except OverflowError:
+        data = pack(key)
+    return data if len(data) <= longest else hashed(data)
 
 
-def is_hashed(short: bytes) -> bool:
-    """Whether a shortened key is a hash, so that its value begins with the key."""
-    return short[:1] == _HASHED
+def hashed(data: bytes) -> bytes:
+    """33 bytes that stand for a long key."""
+    return HASHED.to_bytes() + hashlib.sha256(data).digest()
 
 
 def join(packed_key: bytes, data: bytes) -> bytes:
