@@ -244,9 +244,7 @@ class Settings(BaseSettings):
     def _rows_have_a_place(self) -> Self:
         on_disk = [s.name for s in self.sources.values() if s.rows == "disk"]
         if on_disk and self.worker.directory is None:
-            raise ValueError(
-                f'source {on_disk[0]} has rows = "disk"; set [worker] directory to a folder for it'
-            )
+            raise ValueError(f'source {on_disk[0]} has rows = "disk"; set [worker] directory to a folder for it')
         return self
 
     @classmethod
