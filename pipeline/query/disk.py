@@ -151,15 +151,20 @@ class DiskStore:
         """So many bytes more are kept in memory."""
         self._spent += size
         if self._spent > self._generation:
-            self._spent = 0
-            for table in self._tables:
-                table.spill()
-                table.age()
+            self._make_room()
+
+    def _make_room(self) -> None:
+        self._spent = 0
+        for table in self._tables:
+            table.spill()
+            table.age()
 
     def wrote(self, size: int) -> None:
         """The same, for a change that is to be committed."""
         self._changes += 1
-        self.spend(size)
+        self._spent += size
+        if self._spent > self._generation:
+            self._make_room()
 
     # ---- transactions
 

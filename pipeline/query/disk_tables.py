@@ -46,12 +46,13 @@ class Table:
     def spill(self) -> None:
         """Hand what was changed to the open transaction, in the order of keys: neighbours share a page."""
         dirty, self._dirty = self._dirty, {}
-        put = sorted((key, data) for key, data in dirty.items() if data is not None)
+        gone = sorted(key for key, data in dirty.items() if data is None)
         with self._store.guarded() as txn:
-            if put:
-                txn.cursor(self._db).putmulti(put)
-            for key in sorted(key for key, data in dirty.items() if data is None):
+            for key in gone:
                 txn.delete(key, b"", self._db)
+                del dirty[key]
+            if dirty:
+                txn.cursor(self._db).putmulti(sorted(dirty.items()))
 
     def age(self) -> None:
         """Forget what was not used lately; everything changed is spilled already."""
