@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from pipeline.query.disk_tables import DiskIndex, DiskMap, DiskMarks, Table
 
 CACHE = 64 << 20
 """Bytes of recent rows kept in memory, roughly."""
-BATCH = 8192
+BATCH = 4096
 """Changes that are worth a transaction: each copies a page or two of 4 kB."""
 
 _FORMAT = 1  # of keys, values and databases
@@ -142,8 +143,9 @@ class DiskStore:
         with contextlib.suppress(OSError):
             self._label.unlink(missing_ok=True)
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise NotReadyError(
-            f"the row store in {self._directory} cannot be used: {reason}",
+        free = shutil.disk_usage(self._directory).free >> 20 if self._directory.exists() else 0
+        raise NotReadyError(  # with what is free: LMDB calls a write cut short by a full disk an input/output error
+            f"the row store in {self._directory} cannot be used: {reason} ({free} MB are free there)",
             'make room there, or set another [worker] directory, or rows = "memory"; it is filled from the log again',
         ) from error
 
