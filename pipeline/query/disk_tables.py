@@ -52,7 +52,7 @@ class Table:
                 txn.delete(key, b"", self._db)
                 del dirty[key]
             if dirty:
-                txn.cursor(self._db).putmulti(sorted(dirty.items()))
+                txn.cursor(self._db).putmulti([(key, dirty[key]) for key in sorted(dirty)])
 
     def age(self) -> None:
         """Forget what was not used lately; everything changed is spilled already."""
@@ -106,25 +106,17 @@ class DiskMap(Table):
         value: Any = self._old.get(key, self)
         size = self._cost
         if value is self:
-            data = self._read(key)
-            value = None
+            short, value = packed.short(key), None
+            try:
+                data = self._store.txn.get(short, None, self._db)
+            except lmdb.Error as e:
+                self._store.fail(e)
             if data is not None:
-                value, size = self._unpack(data), size + len(data)
+                size += len(data)
+                value = self._unpack(data if short[0] != packed.HASHED else _own(key, data))
         self._young[key] = value
         self._store.spend(size)
         return value
-
-    def _read(self, key: Hashable) -> bytes | None:
-        short = packed.short(key)
-        try:
-            data: bytes | None = self._store.txn.get(short, None, self._db)
-        except lmdb.Error as e:
-            self._store.fail(e)
-        if data is None or short[0] != packed.HASHED:
-            return data
-        whole, data = packed.split(data)
-        assert whole == packed.pack(key), "two keys of one hash"  # noqa: S101  # 2**-256
-        return data
 
     def __getitem__(self, key: Hashable) -> Any:
         value = self.get(key)
@@ -133,7 +125,10 @@ class DiskMap(Table):
         return value
 
     def __setitem__(self, key: Hashable, value: tuple[Any, ...]) -> None:
-        if self._known(key) is None:
+        known: Any = self._young.get(key, self)
+        if known is self:
+            known = self._find(key)
+        if known is None:
             self._count += 1
         self._young[key] = value
         short, data = packed.short(key), packed.pack(value)
@@ -141,16 +136,11 @@ class DiskMap(Table):
         self._store.wrote(len(data))
 
     def __delitem__(self, key: Hashable) -> None:
-        if self._known(key) is not None:
+        if self.get(key) is not None:
             self._count -= 1
         self._young[key] = None
         self._dirty[packed.short(key)] = None
         self._store.wrote(0)
-
-    def _known(self, key: Hashable) -> Any:
-        """The value, which is young now, so that its memory is accounted for."""
-        value: Any = self._young.get(key, self)
-        return self._find(key) if value is self else value
 
     def pop(self, key: Hashable, default: Any = None) -> Any:
         """Remove a key; its value, or `default`."""
@@ -187,6 +177,13 @@ class DiskMap(Table):
         """Delete everything."""
         super().empty()
         self._young, self._old, self._count = {}, {}, 0
+
+
+def _own(key: Hashable, data: bytes) -> bytes:
+    """The value of a hashed key."""
+    whole, data = packed.split(data)
+    assert whole == packed.pack(key), "two keys of one hash"  # noqa: S101  # 2**-256
+    return data
 
 
 class DiskMarks(DiskMap):

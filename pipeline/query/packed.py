@@ -45,9 +45,8 @@ def _widened(value: Any) -> Any:
     return value
 
 
-def unpack_row(data: bytes) -> tuple[Any, ...]:
-    """A tuple of bare values."""
-    return _decode_tuple(data)
+unpack_row = _decode_tuple
+"""A tuple of bare values."""
 
 
 def unpack_keys(data: bytes) -> tuple[Any, ...]:
