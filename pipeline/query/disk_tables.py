@@ -42,10 +42,12 @@ class Table:
         self.name, self._store = name, store
         self._db = store.database(name)
         self._dirty: dict[bytes, bytes | None] = {}
+        self._spills = 0
 
     def spill(self) -> None:
         """Hand what was changed to the open transaction, in the order of keys: neighbours share a page."""
         dirty, self._dirty = self._dirty, {}
+        self._spills += 1
         gone = sorted(key for key, data in dirty.items() if data is None)
         with self._store.guarded() as txn:
             for key in gone:
@@ -68,14 +70,17 @@ class Table:
             return int(txn.stat(self._db)["entries"])
 
     def _entries(self, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Entries in the order of keys. Entries may change meanwhile: those not come to yet are seen as they are."""
+        """Entries in the order of keys. They may change meanwhile: those not come to yet are seen as they are."""
         self.spill()
         while chunk := self._chunk(start):
+            spills = self._spills
             for key, data in chunk:
                 now = self._dirty.get(key, data)
                 if now is not None:
                     yield key, now
-            start = chunk[-1][0] + b"\0"
+                start = key + b"\0"
+                if self._spills != spills:
+                    break  # the rest of the chunk may be out of date
 
     def _chunk(self, start: bytes) -> list[tuple[bytes, bytes]]:
         with self._store.guarded() as txn:

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-LONGEST = 511
-"""Bytes of a key that LMDB takes; longer ones are hashed, and the value then begins with the key itself."""
+LONGEST = 510
+"""Bytes of a key as it is, one less than LMDB takes: a zero byte more is where the next key may begin. A longer key is
+hashed, and its value then begins with the key itself."""
 HASHED = 0xC1
 """What the hash of a key begins with, and nothing in MessagePack does: its value is `join`ed with the key."""
 
