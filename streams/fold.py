@@ -41,7 +41,8 @@ class StockFold:
 
     def __init__(self, engine: Engine, levels: StockLevels, reader: LogReader) -> None:
         self.engine, self.levels = engine, levels
-        self.book, self.visibility = AlertBook(levels), Visibility()
+        self.book = AlertBook(levels)
+        self.visibility = Visibility(marks=lambda table: engine.store.marks(table.name))
         self.place: Place | None = None
         self.events: list[Alert] = []
         self.quarantine: dict[bytes | None, tuple[int, str]] = {}
@@ -115,8 +116,7 @@ class StockFold:
     def _snapshot_end(self, offset: int, position: c.Position | None, time_ms: int) -> None:
         seen = self.visibility.snapshot_end(position)
         for table in self.engine.tables.values():
-            for ghost in set(table.pks()) - seen.get(table, set()):
-                table.delete(ghost)
+            table.keep_only(seen.get(table, ()))
         self._close(offset, time_ms)
 
     def _close(self, offset: int, time_ms: int) -> None:

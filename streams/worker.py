@@ -21,6 +21,8 @@ from pipeline.applied import Applied
 from pipeline.domain.errors import NotReadyError, OnhandError
 from pipeline.domain.levels import stock_levels
 from pipeline.query import compile_source
+from pipeline.query.disk import DiskStore
+from pipeline.query.rows import MemoryStore, Store
 from pipeline.settings import Settings, Source
 from streams.app import Alerts, make_app, wire
 from streams.fold import StockFold
@@ -48,7 +50,8 @@ async def _serve(settings: Settings, source: Source, applied: Applied) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     app = make_app(settings.kafka, source)
-    wire(app, source, make_publisher(app, settings, source, applied), _fatal)
+    publisher = make_publisher(app, settings, source, applied)
+    wire(app, source, publisher, _fatal)
     await app.start()
     log.info("worker started", source=source.name, pid=os.getpid())
     outcome = await app.wait(stop.wait())
@@ -56,6 +59,7 @@ async def _serve(settings: Settings, source: Source, applied: Applied) -> int:
         _fatal(app.crash_reason or RuntimeError("Faust stopped by itself"))
     with contextlib.suppress(TimeoutError):  # Redis or Kafka are away: nothing is lost by leaving
         await asyncio.wait_for(app.stop(), STOP_SECONDS)
+    publisher.fold.engine.store.close()
     log.info("worker stopped", source=source.name)
     _leave(0)
 
@@ -67,7 +71,9 @@ def tune_collector() -> None:
 
 def make_publisher(app: object, settings: Settings, source: Source, applied: Applied) -> Publisher:
     """A source's fold and projection, from what `apply` stored."""
-    engine = compile_source(applied.mapping_texts, applied.schema, applied.params)
+    engine = compile_source(
+        applied.mapping_texts, applied.schema, applied.params, store=make_store(settings, source, applied)
+    )
     levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
     fold = StockFold(engine, levels, LogReader(source.topic_prefix, engine.tables))
 
@@ -80,6 +86,14 @@ def make_publisher(app: object, settings: Settings, source: Source, applied: App
     return Publisher(
         identity, fold, projection, ledger=Ledger(), alerts=Alerts(app, settings.kafka, source.alerts_topic)
     )
+
+
+def make_store(settings: Settings, source: Source, applied: Applied) -> Store:
+    """Where a source's rows live. A store on disk is emptied: the log is replayed from its start."""
+    if source.rows == "memory" or settings.worker.directory is None:
+        return MemoryStore()
+    identity = f"{source.log_topic} {applied.epoch} {applied.applied_at} {applied.digest}"
+    return DiskStore(settings.worker.directory / source.name, identity, empty=True)
 
 
 def _serve_metrics(host: str, port: int) -> None:

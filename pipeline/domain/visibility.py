@@ -6,7 +6,7 @@ every END seen so far, in the log and by readers (`served`). Rows outside transa
 the snapshot's end.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable
 from typing import Any
 
 from pipeline.domain.change import End, Position, SnapshotRow
@@ -17,10 +17,11 @@ ZERO = Position(0)
 class Visibility:
     """Where the fold stands between two consistent cuts of one source."""
 
-    def __init__(self, served: Position = ZERO) -> None:
+    def __init__(self, served: Position = ZERO, marks: Callable[[Any], Any] = lambda _table: set()) -> None:
+        self._marks = marks  # makes an empty set for a table's pks: there may be too many for memory
         self.served = served
         """The highest END or snapshot seen, by us or (at a restart) by readers."""
-        self._snapshot: dict[Any, set[Hashable]] | None = None
+        self._snapshot: dict[Any, Any] | None = None
         self._snapshot_at: Position | None = None
 
     @property
@@ -45,10 +46,12 @@ class Visibility:
             return
         if self._snapshot is None or row.stage == "first" or row.position != self._snapshot_at:
             self._snapshot, self._snapshot_at = {}, row.position
-        self._snapshot.setdefault(row.table, set()).add(row.pk)
+        if row.table not in self._snapshot:
+            self._snapshot[row.table] = self._marks(row.table)
+        self._snapshot[row.table].add(row.pk)
 
-    def snapshot_end(self, position: Position | None) -> dict[Any, set[Hashable]]:
-        """The snapshot is complete: the rows it read by table. Whatever else is remembered of them is a ghost."""
+    def snapshot_end(self, position: Position | None) -> dict[Any, Any]:
+        """The snapshot is complete: the pks it read by table. Whatever else is remembered of them is a ghost."""
         seen, self._snapshot = self._snapshot or {}, None
         position = position or self._snapshot_at
         if position is not None and position > self.served:

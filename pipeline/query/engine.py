@@ -15,6 +15,7 @@ from pipeline.query.operands import FOLDS
 from pipeline.query.parse import Params, parse_query
 from pipeline.query.place import MappingText
 from pipeline.query.plan import Planner, QueryPlan
+from pipeline.query.rows import MemoryStore, Store
 from pipeline.query.tables import TableFold
 from pipeline.query.types import Type
 from pipeline.query.values import FLOAT_SCALE, approximate, iso_date, iso_timestamp, scaled
@@ -118,6 +119,8 @@ class Engine:
         self.views, self.tables = views, tables
         self.captured = {name: table.columns for name, table in tables.items()}
         self._generator = generator
+        self.store = generator.store
+        """Where the rows live."""
 
     @property
     def source(self) -> str:
@@ -138,17 +141,23 @@ class Engine:
 
 
 def compile_source(
-    texts: Sequence[MappingText], catalog: Catalog, params: Params, *, today: str = "1970-01-01"
+    texts: Sequence[MappingText],
+    catalog: Catalog,
+    params: Params,
+    *,
+    today: str = "1970-01-01",
+    store: Store | None = None,
 ) -> Engine:
     """Compile the queries of one source. PackError names file, line, column and how to write it instead.
 
     `params` are the values of `:name`: a text, int or date, or a list of them for IN (:name).
+    `store` is where rows live; in memory if it is left out.
     """
     shared: dict[str, TablePlan] = {}
     plans = [Planner(parse_query(t, catalog, params), shared).plan() for t in _checked(texts)]
     order = {name: i for i, name in enumerate(catalog.tables)}
     tables = sorted(shared.values(), key=lambda t: order[t.table.name])
-    generator = Generator(catalog.dialect, tables, today)
+    generator = Generator(catalog.dialect, tables, today, store or MemoryStore())
     views = {}
     for number, plan in enumerate(plans):
         types = generator.add_query(number, plan)

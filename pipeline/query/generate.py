@@ -22,8 +22,8 @@ from pipeline.query.unit import Unit
 class Generator:
     """Generates and runs the code of one source; `names` is the generated module's namespace, `source` its text."""
 
-    def __init__(self, dialect: str, tables: Sequence[TablePlan], today: str) -> None:
-        self.dialect, self.tables, self.source = dialect, tables, ""
+    def __init__(self, dialect: str, tables: Sequence[TablePlan], today: str, store: rows.Store) -> None:
+        self.dialect, self.tables, self.store, self.source = dialect, tables, store, ""
         self.indexes: dict[tuple[str, tuple[str, ...]], str] = {}
         self.uniques: dict[tuple[str, tuple[str, ...]], str] = {}
         self.units: list[Unit] = []
@@ -36,8 +36,9 @@ class Generator:
             "LOWER": values.lower,
             "JSON_KEY": values.json_key,
             "NOBODY": rows.NOBODY,
-            "move": rows.move,
-            "move_unique": rows.move_unique,
+            "move": store.move,
+            "move_unique": store.move_unique,
+            "walk": store.walk,
             "CASE": values.Memo(values.without_case),
             "PADDING": values.Memo(values.without_padding),
             "CASE_AND_PADDING": values.Memo(values.without_case_and_padding),
@@ -46,7 +47,8 @@ class Generator:
             spellings = self.names[f"SPELL_{memo}"] = values.Spellings(self.names[memo])
             self.names[f"SHOWN_{memo}"] = spellings.shown
         for table in tables:
-            self.names |= {f"R_{table.id}": {}, f"N_{table.id}": (None,) * len(table.needed)}
+            remembered = store.rows(table.table.name, table.needed)
+            self.names |= {f"R_{table.id}": remembered, f"N_{table.id}": (None,) * len(table.needed)}
 
     # ---- units
 
@@ -107,13 +109,15 @@ class Generator:
     def index(self, table: TablePlan, columns: tuple[str, ...]) -> str:
         """The index of a table's rows by columns that refer to another table."""
         name = self.indexes.setdefault((table.id, columns), f"I{len(self.indexes)}")
-        self.names.setdefault(name, {})
+        if name not in self.names:
+            self.names[name] = self.store.index(f"{table.table.name} {' '.join(columns)}")
         return name
 
     def unique(self, table: TablePlan, columns: tuple[str, ...]) -> str:
         """The index of a table's rows by a unique key."""
         name = self.uniques.setdefault((table.id, columns), f"U{len(self.uniques)}")
-        self.names.setdefault(name, {})
+        if name not in self.names:
+            self.names[name] = self.store.unique(f"{table.table.name} {' '.join(columns)}")
         return name
 
     def name(self, kind: str, code: str) -> str:

@@ -2,7 +2,7 @@
 
 import keyword
 import sys
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Container, Hashable, Iterable
 from typing import Any
 
 import msgspec
@@ -41,6 +41,7 @@ class TableFold:
         self.row_type = _struct("Row", plan, plan.needed)
         self.key_type = _struct("Key", plan, plan.pk)
         self._rows: dict[Any, tuple[Any, ...]] = generator.names[f"R_{plan.id}"]
+        self._walk: Callable[[Any], Iterable[Any]] = generator.names["walk"]
         self._change: Callable[[Any, Any, Any], None] = generator.names[f"change_{plan.id}"]
         self.source, made = _generate(plan, generator)
         self.pk: Callable[[msgspec.Struct], Hashable] = made["pk"]
@@ -56,10 +57,15 @@ class TableFold:
         """The primary keys of the remembered rows."""
         return self._rows.keys()
 
+    def keep_only(self, pks: Container[Any]) -> None:
+        """Forget the rows of all other pks."""
+        for pk in self._walk(self._rows):
+            if pk not in pks:
+                self.delete(pk)
+
     def clear(self) -> None:
         """Forget all rows: the table was truncated."""
-        for pk in list(self._rows):
-            self.delete(pk)
+        self.keep_only(())
 
 
 def _attribute(plan: TablePlan, column: str) -> str:

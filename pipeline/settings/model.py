@@ -120,6 +120,8 @@ class Worker(_Section):
     """The address /metrics listens on."""
     metrics_port: int = Field(default=9464, ge=0, le=65535)
     """The port /metrics listens on; 0 = a free one."""
+    directory: Path | None = None
+    """Where sources with rows = "disk" keep them; a local disk. What is there may be deleted while no worker runs."""
 
 
 class Source(_Section):
@@ -147,6 +149,8 @@ class Source(_Section):
     """The publication the DBA made."""
     slot: str = Field(default="", pattern=r"^[a-z0-9_]{0,63}$")
     """The replication slot; unset = onhand_<name>."""
+    rows: Literal["memory", "disk"] = "memory"
+    """Where the worker keeps this source's rows: "disk" for ledgers too large for memory, in [worker] directory."""
     poll_interval_ms: int = Field(default=5, ge=1, le=1000)
     """How often Debezium looks for changes; 1 = lowest latency, for a third of a core even when idle."""
 
@@ -234,6 +238,13 @@ class Settings(BaseSettings):
         prefixes = [s.prefix for s in self.sources.values()]
         if shared := {p for p in prefixes if prefixes.count(p) > 1}:
             raise ValueError(f"sources share the Redis prefix {', '.join(sorted(shared))}; give each its own prefix")
+        return self
+
+    @model_validator(mode="after")
+    def _rows_have_a_place(self) -> Self:
+        on_disk = [s.name for s in self.sources.values() if s.rows == "disk"]
+        if on_disk and self.worker.directory is None:
+            raise ValueError(f'source {on_disk[0]} has rows = "disk"; set [worker] directory to a folder for it')
         return self
 
     @classmethod

@@ -135,6 +135,15 @@ def test_password_file_that_cannot_be_read(file: Path) -> None:
         _ = settings.load(file).source().secret
 
 
+def test_rows_on_disk_need_a_place(file: Path) -> None:
+    told = wrong(file, GOOD + 'rows = "disk"')
+    assert 'source erp has rows = "disk"; set [worker] directory' in told
+    file.write_text(GOOD + 'rows = "disk"\n[worker]\ndirectory = "rows"')
+    loaded = settings.load(file)
+    assert (loaded.source().rows, loaded.worker.directory) == ("disk", file.parent / "rows")
+    assert "[sources.erp] rows" in wrong(file, GOOD + 'rows = "tape"')
+
+
 def test_two_sources_need_a_name(file: Path) -> None:
     file.write_text(GOOD + GOOD.replace("sources.erp", "sources.shop") + 'prefix = "shop"')
     with pytest.raises(UsageError, match="erp, shop"):

@@ -27,8 +27,9 @@ SQL = """SELECT q.item AS item_id, i.code AS item, 'W' AS warehouse, q."Lot no" 
 
 
 @pytest.fixture
-def engine():
-    engine = compile_source([MappingText("stock", SQL, "stock.sql")], catalog_of(DDL, "postgres"), {})
+def engine(new_store):
+    texts = [MappingText("stock", SQL, "stock.sql")]
+    engine = compile_source(texts, catalog_of(DDL, "postgres"), {}, store=new_store())
     put(engine, "item", id=1, code="BOLT")
     return engine
 
@@ -80,6 +81,20 @@ def test_delete_and_truncate(engine):
     assert list(fold.pks()) == []
 
 
+def test_all_but_some_rows_are_forgotten(engine):
+    fold = engine.tables["public.q"]
+    for i in range(50):
+        quant(engine, id=i)
+    kept = engine.store.marks("q")
+    for i in (3, 48, 99):
+        kept.add(i)
+    fold.keep_only(kept)
+    assert set(fold.pks()) == {3, 48}
+    assert len(fold.pks()) == 2
+    assert groups(engine) == {KEY: (2, (300, 500_000_000))}
+    assert 3 not in engine.store.marks("q")
+
+
 @pytest.mark.parametrize(
     ("row", "error"),
     [
@@ -125,11 +140,12 @@ def test_unavailable_value_keeps_the_known_one(engine):
     assert set(engine.tables["public.q"].pks()) == {1}
 
 
-def test_unique_key_taken_over_while_replayed():
+def test_unique_key_taken_over_while_replayed(new_store):
     """A stale row owns a key for a moment; when it leaves again, the rightful owner is found."""
     ddl = """CREATE TABLE q (id int PRIMARY KEY, code text, n int); CREATE TABLE w (id int PRIMARY KEY, code text UNIQUE, name text);"""  # noqa: E501
     sql = "SELECT q.code AS item, w.name AS warehouse, q.n AS on_hand FROM q JOIN w ON w.code = q.code"
-    engine = compile_source([MappingText("stock", sql, "stock.sql")], catalog_of(ddl, "postgres"), {})
+    texts = [MappingText("stock", sql, "stock.sql")]
+    engine = compile_source(texts, catalog_of(ddl, "postgres"), {}, store=new_store())
     put(engine, "q", id=1, code="A", n=1)
     put(engine, "w", id=1, code="A", name="first")
     put(engine, "w", id=2, code="A", name="stale")
@@ -137,10 +153,10 @@ def test_unique_key_taken_over_while_replayed():
     assert list(groups(engine)) == [("A", "first")]
 
 
-def test_today_touches_only_what_its_dates_say():
+def test_today_touches_only_what_its_dates_say(new_store):
     catalog, texts, params = pack("tryton8")
     stock = [t for t in texts if t.kind == "stock"]
-    engine = compile_source(stock, catalog, params, today="2026-11-01")
+    engine = compile_source(stock, catalog, params, today="2026-11-01", store=new_store())
     put(engine, "stock_location", id=1, type="storage")
     for i, day in enumerate(["2026-10-01Z", "2026-11-10Z", "2026-12-01Z"]):
         row = {"product": i, "to_location": 1, "internal_quantity": 1.0, "planned_date": day, "company": 1}

@@ -9,6 +9,7 @@ import msgspec
 from pipeline.adapters.debezium import LogReader
 from pipeline.domain.levels import expected_documents, stock_levels
 from pipeline.query import Engine, MappingText, compile_source
+from pipeline.query.rows import Store
 from streams.fold import StockFold
 from tests.query.schemas import catalog_of
 
@@ -29,12 +30,12 @@ State = dict[str, dict[int, Row]]
 Served = dict[str, dict[str, str]]
 
 
-def compiled() -> Engine:
-    return compile_source([MappingText("stock", SQL, "stock.sql")], CATALOG, {})
+def compiled(store: Store | None = None) -> Engine:
+    return compile_source([MappingText("stock", SQL, "stock.sql")], CATALOG, {}, store=store)
 
 
-def new_fold() -> StockFold:
-    engine = compiled()
+def new_fold(store: Store | None = None) -> StockFold:
+    engine = compiled(store)
     return StockFold(engine, stock_levels(PREFIX, engine.views["stock"], "stock"), LogReader(SERVER, engine.tables))
 
 

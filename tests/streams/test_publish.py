@@ -12,6 +12,7 @@ from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
 from pipeline.domain.errors import RefusedError
 from pipeline.domain.levels import Document
+from pipeline.query.rows import Store
 from streams.ledger import Ledger
 from streams.publish import HISTORY_MS, Identity, Publisher
 from tests.streams.erp import DIGEST, LOG_EPOCH, Log, Op, Served, item, new_fold, place, position, quant
@@ -96,10 +97,11 @@ class Worker:
     identity: Identity = ME
     clock: float = 10.0
     committed: str = ""
+    store: Store | None = None
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(replay_until=len(self.log.records), committed_metadata=self.committed)
-        self.fold = new_fold()
+        self.fold = new_fold(self.store)
         self.publisher = Publisher(
             self.identity, self.fold, self.redis, ledger=self.ledger, alerts=self.alerts, now=lambda: self.clock
         )
