@@ -13,12 +13,14 @@ class Texts(Operands):
     """Case, trimming, parts, concatenation, JSON keys."""
 
     def _text(self, node: exp.Expr, value: Value) -> Value:
-        if value.type.kind != "text":
+        if value.type.kind not in ("text", "null"):
             self.refuse(node, f"a text function on a {value.type.kind}", "use it on text columns only")
         return value
 
     def _on_text(self, node: exp.Expr, build: Callable[[str], str]) -> Value:
         value = self._text(node, self.value(node.this))
+        if value.type.kind == "null":
+            return value
         code, nullable = self._lifted([value], lambda codes: build(codes[0]))
         return self._made(code, replace(value.type, char=False, literal=False), nullable)
 
@@ -78,7 +80,7 @@ class Texts(Operands):
             self.refuse(node, "CHAR keeps its padding when concatenated", "write RTRIM(x)")
         whole = value.type.kind == "number" and not value.type.scale
         number_ok = whole and not (self.dialect == "tsql" and isinstance(node.parent, exp.Add))
-        if value.type.kind != "text" and not number_ok:
+        if value.type.kind not in ("text", "null") and not number_ok:
             self.refuse(node, f"concatenation of a {value.type.kind}", "concatenate texts and whole numbers")
         return value
 
