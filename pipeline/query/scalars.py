@@ -8,7 +8,7 @@ from sqlglot import exp
 from pipeline.query.operands import MIDNIGHT, Value, constant
 from pipeline.query.texts import Texts
 from pipeline.query.types import BOOLEAN, DATE, DOUBLE, INTEGER, NULL, Type, fold_of, sql_type
-from pipeline.query.values import BadValueError, iso_date, iso_timestamp
+from pipeline.query.values import BadValueError, iso_date, iso_timestamp, scaled
 
 
 class Scalars(Texts):
@@ -49,7 +49,7 @@ class Scalars(Texts):
             self.refuse(node, "a literal in scientific notation is a double", "write plain digits")
         size = max(len(number.as_tuple().digits), scale)
         type_ = Type("number", scale=scale, size=size) if "." in node.name else INTEGER
-        return constant(int(number.scaleb(scale)), type_)
+        return constant(scaled(scale)(node.name), type_)
 
     def _currentdate(self, _node: exp.Expr) -> Value:
         self.uses_today = True

@@ -205,3 +205,8 @@ def test_a_condition_that_is_null_in_one_arm():
 def test_group_by_may_begin_with_a_parenthesis():
     sql = "SELECT (q.a) AS item, 'W' AS warehouse, SUM(q.n) AS on_hand FROM q GROUP BY (q.a)"
     assert groups_of(engine_of_sql(sql), a=1, n="1.50") == [((1, "W"), 1, (150,))]
+
+
+def test_a_literal_of_many_digits_is_not_rounded():
+    digits = "9999999999999999999999999999.9999999999"
+    assert amount_of(digits) == (int(digits.replace(".", "")), 10)
