@@ -22,7 +22,11 @@ class Texts(Operands):
         if value.type.kind == "null":
             return value
         code, nullable = self._lifted([value], lambda codes: build(codes[0]))
-        return self._made(code, replace(value.type, char=False, literal=False), nullable)
+        return self._made(code, replace(value.type, char=False, literal=self._stays_literal(value.type)), nullable)
+
+    def _stays_literal(self, type_: Type) -> bool:
+        """In MySQL a text made of literals still takes the other side's collation."""
+        return type_.literal and self.dialect == "mysql"
 
     def _made(self, code: str, type_: Type, nullable: bool) -> Value:
         """A computed text; Oracle has no empty one."""
@@ -67,7 +71,7 @@ class Texts(Operands):
     def _joined(self, node: exp.Expr, parts: list[exp.Expr], *, null_is_empty: bool) -> Value:
         values = [self._part(p) for p in parts]
         texts = self.unified(node, [v for v in values if v.type.kind == "text"] or [constant("", Type("text"))])
-        type_ = replace(texts[0].type, size=0, char=False, literal=False)
+        type_ = replace(texts[0].type, size=0, char=False, literal=self._stays_literal(texts[0].type))
         if null_is_empty:
             codes = [self._or_empty(v) for v in values]
             return self._made(f"({' + '.join(codes)})", type_, nullable=False)

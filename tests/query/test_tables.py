@@ -237,3 +237,12 @@ def test_a_char_of_mysql_is_compared_by_its_collation_alone():
         fold = engine.tables["erp.q"]
         fold.upsert(fold.row_type(id=1, t="A"))
         assert len(groups(engine)) == found
+
+
+def test_a_text_made_of_literals_takes_the_collation_of_the_column_it_stands_under():
+    sql = """SELECT q.t AS item, CASE WHEN CONCAT('a', UPPER('b')) = q.t THEN 1 END AS warehouse, 1 AS on_hand FROM q
+             UNION ALL SELECT CONCAT('a', 7), 1, 1 FROM q"""
+    engine = mysql_engine(sql, Column("t", "varchar(9)", collation="utf8mb4_nopad_bin"))
+    fold = engine.tables["erp.q"]
+    fold.upsert(fold.row_type(id=1, t="aB"))
+    assert groups(engine) == {("aB", 1): (1, (1,)), ("a7", 1): (1, (1,))}
