@@ -30,7 +30,7 @@ bench: ## the benchmarks, with their figures
 	$(BIN)/python -m bench
 
 fuzz-query: ## random mappings against PostgreSQL and MariaDB; MINUTES=10 [SEED=n], or DIALECT= SHAPE= SEED= of a difference
-	@sh infra/bootstrap.sh all
+	@sh infra/bootstrap.sh test
 	$(BIN)/python -m tests.query.differential $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(DIALECT),--dialect $(DIALECT)) $(if $(SHAPE),--shape $(SHAPE))
 
 clean: ## delete what was built, downloaded or recorded here, .venv included

@@ -1,27 +1,16 @@
 """Whatever order, repetition or gap a log has: the maintained answer equals the database's for the final rows."""
 
-from collections.abc import Iterator
 from random import Random, SystemRandom
 
 import pytest
 
-from infra.stack import Stack
 from tests.query.differential.batch import Batch, Counts
-from tests.query.differential.databases import Database, MariadbDatabase, PostgresDatabase
+from tests.query.differential.databases import Database
 from tests.query.differential.shapes import SHAPES
 
 # Batches of six histories; a pack of an ERP has ten tables and more, the others three.
 BATCHES = {"postgres": 20, "mysql": 7}
 HISTORIES = 6
-
-
-@pytest.fixture(scope="module")
-def databases(servers: Stack) -> Iterator[dict[str, Database]]:
-    servers.start("postgres", "mariadb")
-    databases = {"postgres": PostgresDatabase(servers.postgres), "mysql": MariadbDatabase(servers.mariadb)}
-    yield databases
-    for database in databases.values():
-        database.close()
 
 
 @pytest.mark.parametrize("dialect", BATCHES)

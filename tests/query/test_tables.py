@@ -246,3 +246,9 @@ def test_a_text_made_of_literals_takes_the_collation_of_the_column_it_stands_und
     fold = engine.tables["erp.q"]
     fold.upsert(fold.row_type(id=1, t="aB"))
     assert groups(engine) == {("aB", 1): (1, (1,)), ("a7", 1): (1, (1,))}
+
+
+def test_a_bit_of_mysql_comes_from_its_driver_as_bytes():
+    engine = mysql_engine("SELECT q.id AS item, q.b AS warehouse, 1 AS on_hand FROM q", Column("b", "bit(1)"))
+    view = engine.views["stock"]
+    assert [view.from_erp((1, v, 1, 1))[0] for v in (b"\0", b"\1", None)] == [(1, False), (1, True), (1, None)]

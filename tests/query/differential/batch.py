@@ -34,17 +34,6 @@ class Counts:
     refused: Counter[str] = field(default_factory=Counter)
 
 
-def emptied(engine: Engine) -> Engine:
-    """Compiling takes longer than a history: an engine is used again, and must have forgotten everything."""
-    for table in engine.tables.values():
-        table.clear()
-    engine.set_today(FIRST_DAY)
-    for view in engine.views.values():
-        view.drain()
-        assert not list(view.groups())
-    return engine
-
-
 @dataclass(frozen=True)
 class Batch:
     """A mapping and its histories, all drawn from one seed."""
@@ -77,13 +66,16 @@ class Batch:
             except PackError as e:
                 counts.refused[str(e.what)] += 1
                 return
-            case = Case(database, mapping, catalog, engine)
             histories = [self.history(mapping, n) for n in range(self.histories)]
             try:
+                case = Case(database, mapping, catalog, engine)
                 case.compare(histories, counts)
             except DifferenceFoundError as e:
                 shown = case.shown(histories[e.history]) if reduce else ""
                 raise DifferenceFoundError(f"{e}\n{shown}\nsee it again: {self.replay}", e.history) from None
+            except Exception as e:
+                e.add_note(f"see it again: {self.replay}")
+                raise
 
 
 @dataclass(frozen=True)
@@ -97,7 +89,11 @@ class Case:
 
     def compare(self, histories: Sequence[list[Step]], counts: Counts) -> None:
         """Play each history, ask the database about all of them at once, compare."""
-        played = [self.play(steps) for steps in histories]
+        played = []
+        for n, steps in enumerate(histories):
+            played.append(self.play(steps))
+            if not self._is_empty():
+                raise DifferenceFoundError(f"history {n}: all rows are gone, groups are left", n)
         answers = self.database.answers([self.question(p) for p in played])
         for n, (one, answer) in enumerate(zip(played, answers, strict=True)):
             for kind, view in self.engine.views.items():
@@ -113,9 +109,18 @@ class Case:
         queries = {kind: view.erp_sql() for kind, view in self.engine.views.items()}
         return Question(played.rows, played.today, queries)
 
+    def _is_empty(self) -> bool:
+        """Compiling takes longer than a history: an engine is used again, and must forget everything."""
+        for table in self.engine.tables.values():
+            table.clear()
+        self.engine.set_today(FIRST_DAY)
+        for view in self.engine.views.values():
+            view.drain()
+        return not any(list(view.groups()) for view in self.engine.views.values())
+
     def play(self, steps: list[Step]) -> "Played":
         """What the engine holds, and what it handed out, after a history."""
-        drained = Drained(emptied(self.engine))
+        drained = Drained(self.engine)
         player = Player(self.mapping, Feed(self.engine, self.catalog), drained.read)
         player.play(steps)
         drained.read()
