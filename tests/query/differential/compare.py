@@ -16,14 +16,17 @@ class Drained:
         self.engine = engine
         self.groups: dict[str, dict[Any, Group]] = {kind: {} for kind in engine.views}
 
-    def read(self) -> None:
-        for kind, view in self.engine.views.items():
+    def read(self) -> dict[str, list[Group]]:
+        """Take what changed; by kind."""
+        drained = {kind: view.drain() for kind, view in self.engine.views.items()}
+        for kind, groups in drained.items():
             known = self.groups[kind]
-            for key, count, sums in view.drain():
+            for key, count, sums in groups:
                 if count or any(sums):  # without rows, but with amounts: left for the comparison to find
                     known[key] = (key, count, sums)
                 else:
                     known.pop(key, None)
+        return drained
 
 
 def difference(view: View, maintained: Iterable[Group], expected: Iterable[Group]) -> str:

@@ -90,14 +90,28 @@ class PostgresDatabase(Database):
     def close(self) -> None:
         self.connection.close()
 
-    def _ask(self, question: Question) -> dict[str, psycopg.Cursor[Any]]:
-        self.connection.execute("BEGIN")
+    @contextmanager
+    def filled(self, question: Question) -> Iterator[psycopg.Connection[Any]]:
+        """A transaction in which the tables hold the rows."""
+        with self.connection.transaction(force_rollback=True):
+            self._fill(question)
+            yield self.connection
+
+    @staticmethod
+    def on_day(question: Question, kind: str) -> str:
+        """A query's text as of the question's day."""
+        return question.queries[kind].replace("CURRENT_DATE", f"DATE '{question.today}'")
+
+    def _fill(self, question: Question) -> None:
         for table, rows in question.rows.items():
             if rows:
                 fill = f'INSERT INTO "{table}" SELECT * FROM json_populate_recordset(NULL::"{table}", %s)'
                 self.connection.execute(fill, [json.dumps(list(rows.values()))])
-        day = f"DATE '{question.today}'"
-        asked = {k: self.connection.execute(sql.replace("CURRENT_DATE", day)) for k, sql in question.queries.items()}
+
+    def _ask(self, question: Question) -> dict[str, psycopg.Cursor[Any]]:
+        self.connection.execute("BEGIN")
+        self._fill(question)
+        asked = {kind: self.connection.execute(self.on_day(question, kind)) for kind in question.queries}
         self.connection.execute("ROLLBACK")
         return asked
 
