@@ -1,6 +1,7 @@
 """Records `answers.json.gz` anew: python -m tests.query.recorded
 
-Draws candidates, keeps those that reach lines and branches of the engine and the fold that none before them reached.
+Draws candidates, keeps those that reach lines and branches of the engine and the fold that none before them reached,
+and for each planted bug one that finds it.
 """
 
 import sys
@@ -18,13 +19,14 @@ from tests.query.differential.batch import Batch
 from tests.query.differential.databases import Database, MariadbDatabase, PostgresDatabase, Question
 from tests.query.differential.history import Event, Player
 from tests.query.differential.mapping import Mapping
+from tests.query.differential.planted import BUGS, shows
 from tests.query.differential.shapes import SHAPES
 from tests.query.recorded.case import FILE, Case, History, save
 from tests.query.recorded.documents import Expected
 
 HISTORIES = 6  # of a case: compiling costs more than playing them
 SEEDS = 12  # candidates a shape and dialect
-SECONDS = 0.9  # CPU time of all replays
+SECONDS = 0.8  # CPU time of all replays
 ROOT = Path(pipeline.__file__).parent
 MEASURED = [str(ROOT / "query" / "*.py"), str(ROOT / "domain" / "*.py")]
 Arcs = frozenset[tuple[str, tuple[int, int]]]
@@ -35,6 +37,9 @@ def main() -> int:
         databases = (PostgresDatabase(stack.postgres), MariadbDatabase(stack.mariadb))
         candidates = [case for database in databases for case in _candidates(database)]
     chosen = _chosen([(case, *_measured(case)) for case in candidates])
+    for bug in BUGS:
+        if not any(shows(bug, case.replay) for case in chosen):
+            chosen.append(next(case for case in candidates if shows(bug, case.replay)))
     save(chosen)
     histories = sum(len(c.histories) for c in chosen)
     sys.stdout.write(f"{len(chosen)} cases, {histories} histories, {FILE.stat().st_size} bytes\n")
