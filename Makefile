@@ -1,10 +1,10 @@
 # Bare `make` prints this list. Everything is installed by infra/bootstrap.sh on the first use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench fuzz-query clean
 BIN := .venv/bin
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install everything, MariaDB and Alertmanager too
 	@sh infra/bootstrap.sh all
@@ -28,6 +28,10 @@ check: ## lint, format, types, import layers
 bench: ## the benchmarks, with their figures; WHAT=engine: only that one
 	@sh infra/bootstrap.sh test
 	$(BIN)/python -m bench $(WHAT)
+
+fuzz-query: ## random mappings against PostgreSQL and MariaDB; MINUTES=10 [SEED=n], or DIALECT= SHAPE= SEED= of a difference
+	@sh infra/bootstrap.sh test
+	$(BIN)/python -m tests.query.differential $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(DIALECT),--dialect $(DIALECT)) $(if $(SHAPE),--shape $(SHAPE))
 
 clean: ## delete what was built, downloaded or recorded here, .venv included
 	rm -rf .venv .onhand .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

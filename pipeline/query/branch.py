@@ -37,13 +37,15 @@ class Indexes(Protocol):
 class Arm:
     """A compiled branch: `steps` to the place where its keys and amounts are known.
 
-    `before`: the amounts of the root row's old version. `key_reads` and `amount_reads` are what the codes refer to.
+    `before`: the amounts of the root row's old version. `key_reads` and `amount_reads` are what the codes refer to,
+    `words` the query's own texts in each key.
     `moved` is true for a `row` that may count otherwise when today goes from one end of lo..hi to the other.
     """
 
     branch: Branch
     steps: tuple[Step, ...]
     keys: tuple[Value, ...]
+    words: tuple[tuple[str, ...], ...]
     key_reads: frozenset[str]
     amounts: tuple[Value, ...]
     before: tuple[Value, ...]
@@ -88,6 +90,7 @@ class BranchCompiler:
             self.branch,
             tuple(dict.fromkeys(self.steps)),
             tuple(v for v, _ in parts),
+            tuple(tuple(w.name for w in e.find_all(exp.Literal) if w.is_string) for e in self.branch.keys),
             frozenset().union(*(reads for _, reads in parts)),
             tuple(amounts),
             tuple(before),
@@ -188,21 +191,7 @@ class BranchCompiler:
             code = self.indexes.name("w", value.code)
             self.steps.append(Step((f"{code} = {value.code}",), "", reads, code))
             reads = frozenset({code})
-        if value.type.fold:
-            code = self._spelled(node, code, value.type)
         return replace(value, code=code), reads
-
-    def _spelled(self, node: exp.Expr, code: str, type_: Type) -> str:
-        """Texts equal for the ERP are one key under the first spelling seen; the query's own words come first.
-
-        It stands in the leaf: a row that does not count must not leave its spelling behind.
-        """
-        memo = FOLDS[type_.fold]
-        spellings = self.indexes.names[f"SPELL_{memo}"]
-        for literal in node.find_all(exp.Literal):
-            if literal.is_string:
-                spellings.add_word(self.indexes.names[memo][literal.name], literal.name)
-        return f"SHOWN_{memo}[{code}]"
 
     def _amount(self, node: exp.Expr) -> Value:
         value = self._value(node)

@@ -6,6 +6,7 @@ which of them were touched, f0 rows that a change of a joined row concerns; the 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pipeline.query import rows, values
@@ -58,12 +59,27 @@ class Generator:
         arms = [BranchCompiler(self, b).compile() for b in plan.branches]
         key_types = [self._common(plan, [a.keys[i] for a in arms], key=True) for i in range(len(plan.keys))]
         amount_types = [self._common(plan, [a.amounts[i] for a in arms]) for i in range(len(plan.amounts))]
+        arms = [replace(a, keys=self._spelled(a, key_types)) for a in arms]
         scales = tuple(t.scale for t in amount_types)
         self._run(_drain(number, len(scales)))
         for root in self.tables:
             own = tuple(a for a in arms if a.branch.tables[a.branch.root] is root)
             self.units += [Unit(number, root, own, scales)] if own else []
         return key_types, amount_types
+
+    def _spelled(self, arm: Arm, types: list[Type]) -> tuple[Value, ...]:
+        """Texts equal for the ERP are one key under the first spelling seen; the query's own words come first.
+
+        `types` are of all arms: a literal is compared by the collation of the columns it stands under. The code stands
+        in the leaf: a row that does not count must not leave its spelling behind.
+        """
+        spelled = []
+        for value, words, type_ in zip(arm.keys, arm.words, types, strict=True):
+            memo = FOLDS.get(type_.fold, "")
+            for word in words if memo else ():
+                self.names[f"SPELL_{memo}"].add_word(self.names[memo][word], word)
+            spelled.append(replace(value, code=f"SHOWN_{memo}[{value.code}]") if memo else value)
+        return tuple(spelled)
 
     def _common(self, plan: QueryPlan, arms: list[Value], *, key: bool = False) -> Type:
         """The type of one output column over all arms."""

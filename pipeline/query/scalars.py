@@ -8,7 +8,7 @@ from sqlglot import exp
 from pipeline.query.operands import MIDNIGHT, Value, constant
 from pipeline.query.texts import Texts
 from pipeline.query.types import BOOLEAN, DATE, DOUBLE, INTEGER, NULL, Type, fold_of, sql_type
-from pipeline.query.values import BadValueError, iso_date, iso_timestamp
+from pipeline.query.values import BadValueError, iso_date, iso_timestamp, scaled
 
 
 class Scalars(Texts):
@@ -49,7 +49,7 @@ class Scalars(Texts):
             self.refuse(node, "a literal in scientific notation is a double", "write plain digits")
         size = max(len(number.as_tuple().digits), scale)
         type_ = Type("number", scale=scale, size=size) if "." in node.name else INTEGER
-        return constant(int(number.scaleb(scale)), type_)
+        return constant(scaled(scale)(node.name), type_)
 
     def _currentdate(self, _node: exp.Expr) -> Value:
         self.uses_today = True
@@ -57,6 +57,8 @@ class Scalars(Texts):
 
     def _neg(self, node: exp.Expr) -> Value:
         value = self._number(node, self.value(node.this))
+        if value.is_constant and value.constant is None:
+            return value
         if value.is_constant:
             return constant(-value.constant, value.type)
         code, nullable = self._lifted([value], lambda codes: f"(-{codes[0]})")
@@ -74,6 +76,8 @@ class Scalars(Texts):
     def _sum_of(self, node: exp.Expr, sign: str) -> Value:
         pair = [self._number(node, self.value(e)) for e in (node.this, node.expression)]
         types = [v.type for v in pair]
+        if NULL in types:
+            return constant(None, NULL)
         left, right = self.unified(node, pair)
         # One digit more for the carry; unified() has checked that the digits themselves fit.
         whole = max(t.size - t.scale for t in types) + 1
@@ -84,6 +88,8 @@ class Scalars(Texts):
     def _mul(self, node: exp.Expr) -> Value:
         pair = [self._number(node, self.value(e)) for e in (node.this, node.expression)]
         types = [v.type for v in pair]
+        if NULL in types:
+            return constant(None, NULL)
         scale, size = sum(t.scale for t in types), sum(t.size for t in types) + 1
         self._check_digits(node, Type("number", scale=scale, size=size), types, least_scale=6)
         type_ = _result_type(types, scale, size)

@@ -95,6 +95,8 @@ def _without_none(wire: Any) -> Any:
 
 def _conversion(type_: Type) -> Convert | None:
     """What turns a connector's value into ours, worth a memo; None = no more than a text's blanks is to be done."""
+    if type_.flag:
+        return int
     if type_.kind == "number" and not type_.integer:
         return approximate if type_.approx else scaled(type_.scale)
     return {"date": iso_date, "timestamp": iso_timestamp}.get(type_.kind)
@@ -171,7 +173,8 @@ def _code(plan: TablePlan, column: str, generator: Generator, names: dict[str, A
         convert = _same
     if convert is None:
         return read
-    name = f"{type_.kind.upper()}_{type_.scale}{'_APPROX' if type_.approx else ''}" if convert is not _same else "SAME"
+    name = "SAME" if convert is _same else "FLAG" if type_.flag else f"{type_.kind.upper()}_{type_.scale}"
+    name += "_APPROX" if type_.approx else ""
     names[name] = generator.names.setdefault(name, Memo(convert))
     # A memo's look-up stands as memo[value]: no call on a hit.
     return f"{name}[{read}]"

@@ -1,12 +1,14 @@
-"""Both kinds of row store: whatever holds for rows in memory holds for rows on disk."""
+"""Both kinds of row store, and the oracles of the differential tests."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from infra.stack import Stack
 from pipeline.query.disk import DiskStore
 from pipeline.query.rows import MemoryStore, Store
+from tests.query.differential.databases import Database, MariadbDatabase, PostgresDatabase
 
 TINY = 4_000  # bytes of recent rows: about ten, so that most are read back from the file
 
@@ -25,3 +27,13 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
     yield make
     for store in made:
         store.close()
+
+
+@pytest.fixture(scope="session")
+def databases(servers: Stack) -> Iterator[dict[str, Database]]:
+    """PostgreSQL and MariaDB by dialect."""
+    servers.start("postgres", "mariadb")
+    databases = {"postgres": PostgresDatabase(servers.postgres), "mysql": MariadbDatabase(servers.mariadb)}
+    yield databases
+    for database in databases.values():
+        database.close()
