@@ -1,8 +1,8 @@
 """Stock levels: result rows of the stock query, rolled up to what a reader asks for.
 
 Three kinds of level, each one served document: the detail (item, warehouse, location, lot, ..), the level
-(item, warehouse) and the item. A level is the sum of the result rows under it, each remembered with its amounts:
-absorbing a row again changes nothing. Amounts are ints at the shape's scale.
+(item, warehouse) and the item. A level is the sum of the result rows under it (ints at the shape's scale), each
+remembered with its amounts: absorbing a row again changes nothing.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -163,11 +163,9 @@ class StockLevels:
         return level
 
     # -- what a reader sees
-
     def documents(self) -> list[Document]:
         """The documents that changed since the last call; a renamed or vanished level also ends its old key."""
-        out: list[Document] = []
-        ended = False
+        out, ended = list[Document](), False
         for level in self._dirty:
             if level.shown and level.rows and not level.renamed:
                 out.append(self._document(level))
@@ -281,11 +279,8 @@ class StockLevels:
 def _without_reborn(documents: list[Document]) -> list[Document]:
     """A key that ends and begins in one go (two codes swapped) is shown as it is, not as ended."""
     live = {d.key: d for d in documents if d.fields}
-    for ended in documents:
-        if ended.recovered and not ended.fields and ended.key in live:
-            # its negative quantity was shown under this key; whoever has the key now takes it back
-            heir = live[ended.key]
-            heir.recovered = not heir.negative
+    for key in {d.key for d in documents if d.recovered} & live.keys():
+        live[key].recovered = not live[key].negative  # shown by the level that had the key, taken back by the heir
     return [d for d in documents if d.fields or d.key not in live]
 
 
