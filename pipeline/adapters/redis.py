@@ -17,7 +17,7 @@ from redis import exceptions as errors
 
 from pipeline.domain.alerts import Alert
 from pipeline.domain.batches import batches
-from pipeline.domain.levels import Document
+from pipeline.domain.documents import Document
 from pipeline.domain.times import iso, milliseconds
 
 ATOMIC = 1000

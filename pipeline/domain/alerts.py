@@ -9,7 +9,8 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from pipeline.domain.change import Position
-from pipeline.domain.levels import Level, StockLevels
+from pipeline.domain.documents import Level
+from pipeline.domain.levels import StockLevels
 from pipeline.domain.times import iso
 
 NEGATIVE = "negative_available"
@@ -87,4 +88,4 @@ class AlertBook:
         )
 
     def _available(self, level: Level) -> str:
-        return self._levels.text(level.available)
+        return self._levels.write.text(level.available)

@@ -14,8 +14,8 @@ from infra.stack.redis import Redis as Server
 from pipeline.adapters.redis import ATOMIC, CHUNK, GONE_SECONDS, Cut, Fenced, Gap, Projection, version
 from pipeline.adapters.served import Reader, check_server
 from pipeline.domain.alerts import Alert
+from pipeline.domain.documents import Document, Level
 from pipeline.domain.errors import NotReadyError, RefusedError
-from pipeline.domain.levels import Document, Level
 from pipeline.domain.names import encode, item_key, level_key
 
 EPOCH = 1_795_387_656

@@ -8,7 +8,8 @@ from typing import Any, cast
 from pipeline.adapters.redis import Cut, Projection
 from pipeline.domain.alerts import Alert, AlertBook
 from pipeline.domain.change import Position
-from pipeline.domain.levels import Document, StockLevels, stock_levels
+from pipeline.domain.documents import Document
+from pipeline.domain.levels import StockLevels, stock_levels
 from streams.fold import Place, StockFold
 from streams.ledger import Ledger
 from streams.publish import Identity, Publisher

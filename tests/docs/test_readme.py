@@ -15,7 +15,7 @@ from pipeline import settings, telemetry
 from pipeline.adapters.redis import ATOMIC, CHUNK, GONE_SECONDS
 from pipeline.cli.main import app
 from pipeline.domain.alerts import NEGATIVE, Alert
-from pipeline.domain.levels import Document
+from pipeline.domain.documents import Document
 from pipeline.domain.names import encode, level_key
 from pipeline.domain.shape import DETAIL
 from pipeline.settings import Worker

@@ -10,6 +10,7 @@ from tests.query.differential.shapes import SHAPES
 
 HISTORIES = 6  # of a batch
 BATCHES = {"postgres": 20, "mysql": 7}  # of a shape
+BATCHES_ON_DISK = {"postgres": 3, "mysql": 1}
 PACKS = 5  # a pack of an ERP has ten tables and more, the others three
 PROMISED = {"postgres": 1000, "mysql": 300}
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.domain.change import Position
-from pipeline.domain.levels import Document
+from pipeline.domain.documents import Document
 from streams.fold import StockFold
 from tests.streams.erp import Log, Op, Record, Served, State, item, new_fold, place, position, quant, states, truth
 

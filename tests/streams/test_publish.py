@@ -10,8 +10,8 @@ import pytest
 from pipeline.adapters.redis import ATOMIC, Cut, Fenced, Gap, version
 from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
+from pipeline.domain.documents import Document
 from pipeline.domain.errors import RefusedError
-from pipeline.domain.levels import Document
 from pipeline.query.rows import Store
 from streams.ledger import Ledger
 from streams.publish import HISTORY_MS, Identity, Publisher

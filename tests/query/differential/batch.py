@@ -1,13 +1,14 @@
 """One batch: a random mapping, several histories, one round trip to the database, and what differs."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
 from pipeline.domain.catalog import Catalog
 from pipeline.domain.errors import PackError
 from pipeline.query import Engine, compile_source
+from pipeline.query.rows import MemoryStore, Store
 from tests.query.differential.compare import Drained, Group, difference
 from tests.query.differential.databases import Database, Question, Rows
 from tests.query.differential.history import FIRST_DAY, Feed, Player, Step, draw
@@ -57,12 +58,14 @@ class Batch:
         """What to type to see it again, reduced."""
         return f"make fuzz-query DIALECT={self.dialect} SHAPE={self.shape} SEED={self.seed}"
 
-    def run(self, database: Database, counts: Counts, *, reduce: bool = False) -> None:
+    def run(
+        self, database: Database, counts: Counts, *, reduce: bool = False, store: Callable[[], Store] = MemoryStore
+    ) -> None:
         """Raises DifferenceFoundError saying what differs and how to see it again; counts what was compared."""
         mapping = self.mapping
         with database.tables(mapping) as catalog:
             try:
-                engine = compile_source(mapping.texts, catalog, mapping.params, today=FIRST_DAY)
+                engine = compile_source(mapping.texts, catalog, mapping.params, today=FIRST_DAY, store=store())
             except PackError as e:
                 counts.refused[str(e.what)] += 1
                 return
@@ -123,6 +126,7 @@ class Case:
         drained = Drained(self.engine)
         player = Player(self.mapping, Feed(self.engine, self.catalog), drained.read)
         player.play(steps)
+        self.engine.store.flush(len(player.log))
         drained.read()
         held = {kind: list(view.groups()) for kind, view in self.engine.views.items()}
         return Played(player.erp.rows, player.today, held, {k: list(g.values()) for k, g in drained.groups.items()})

@@ -113,6 +113,32 @@ def ledger(m: Maker) -> None:
     m.add("movements", [m.start(move, "v")])
 
 
+def arms(m: Maker) -> None:
+    """Arms over one balance with conditions of their own, several of which count in one group."""
+    item = m.dimension(1)
+    refs = m.tables.references(item.pk)
+    parts = m.tables.extras(["decimal", "decimal", "decimal"])
+    balance = m.fact([*refs, *parts], 1)
+    source = m.start(balance, "b").join("i", item, m.refs("b", refs, item.pk), left=m.chance(0.6))
+    free, quality, blocked = (f"b.{m.quote(c.name)}" for c in parts)
+    key = f"i.{m.quote(item.pk[0].name)}"
+    if item.pk[0].kind.family not in ("int", "text"):
+        key = "'I'"
+    rows = [
+        ("free", free, quality, ""),
+        ("quality", quality, "0", f" WHERE {quality} <> 0"),
+        ("free", f"-{blocked}", blocked, f" WHERE {blocked} > 0 AND ({m.sql(source.columns).condition(1)})"),
+        ("free", quality, free, f" WHERE {free} IS NULL OR {quality} > 1"),
+    ]
+    m.rng.shuffle(rows)
+    m.queries["stock"] = " UNION ALL ".join(
+        f"SELECT {key} AS item, 'W' AS warehouse, '{status}' AS status, {q} AS on_hand, {r} AS reserved"
+        f" FROM {source.sql}{where}"
+        for status, q, r, where in rows[: m.rng.randint(2, 4)]
+    )
+    m.add("items", [m.start(balance, "b")])
+
+
 def shared(m: Maker) -> None:
     """All four queries over the same few tables."""
     item, order = m.dimension(3), m.dimension(3)
@@ -189,5 +215,5 @@ def _ends_in_where(sql: str) -> bool:
 
 
 SHAPES: dict[str, Callable[[Maker], None]] = {
-    f.__name__: f for f in (star, left_chain, chain, tree, union, ledger, shared, strings, flags, params, packs)
+    f.__name__: f for f in (star, left_chain, chain, tree, union, ledger, arms, shared, strings, flags, params, packs)
 }
