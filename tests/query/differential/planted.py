@@ -1,6 +1,7 @@
 """Bugs to plant in the engine: each changes one piece of it, as a mistake there would."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -25,7 +26,7 @@ def a_null_key_that_is_found(patch: pytest.MonkeyPatch) -> None:
         rows.unlink(index, old, pk)
         rows.link_unique(index, new, pk)
 
-    patch.setattr(rows, "move_unique", move_unique)
+    patch.setattr(rows.MemoryStore, "move_unique", staticmethod(move_unique))
 
 
 def a_collation_not_folded(patch: pytest.MonkeyPatch) -> None:
@@ -65,11 +66,13 @@ def a_vanished_group_not_handed_out(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_padding_of_a_char_kept(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(tables, "_blank_rules", lambda *, char, empty_is_null: lambda value: value)
+    text_code = tables._text_code
+    patch.setattr(tables, "_text_code", lambda type_, read, **how: text_code(replace(type_, char=False), read, **how))
 
 
 def a_condition_of_on_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(branch.BranchCompiler, "_rest", lambda self, join, missing: None)
+    join_ = branch.BranchCompiler._join
+    patch.setattr(branch.BranchCompiler, "_join", lambda self, join: join_(self, replace(join, rest=())))
 
 
 BUGS: list[Plant] = [
