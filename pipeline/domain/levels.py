@@ -199,7 +199,7 @@ class StockLevels:
             level
             for i, idents in renamed
             for level in self.levels.values()
-            if i < len(level.idents) and level.idents[i] in idents
+            if level.rows and i < len(level.idents) and level.idents[i] in idents
         )
         for level in found:
             level.renamed, level.label = True, ""
