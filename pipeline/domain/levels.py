@@ -153,7 +153,7 @@ class StockLevels:
             level
             for i, idents in renamed
             for level in self.levels.values()
-            if i < len(level.idents) and level.idents[i] in idents
+            if level.rows and i < len(level.idents) and level.idents[i] in idents
         )
         parents = [level.parent for level in found if level.parent is not None]
         for level in found:

@@ -59,6 +59,29 @@ def test_only_what_changed_is_shown_again_and_a_vanished_level_ends() -> None:
     assert shown(levels) == {}
 
 
+def test_a_vanished_level_whose_warehouse_is_renamed_leaves_its_item_alone() -> None:
+    """Whether documents were read in between, as live, or not, as in a replay, must make no difference."""
+
+    def key(item: int, warehouse: int, code: str) -> tuple:
+        return (item, f"I{item}", warehouse, code, 1, "R", None, None)
+
+    def offsets(*, live: bool) -> dict[str, int]:
+        levels = stock_levels("stock", View(), "stock")
+        for offset, groups in enumerate(
+            [
+                [(key(7, 1, "A"), 1, (1, 0)), (key(7, 2, "B"), 1, (2, 0)), (key(8, 1, "A"), 1, (3, 0))],
+                [(key(7, 1, "A"), 0, (0, 0))],
+                [(key(8, 1, "A"), 0, (0, 0)), (key(8, 1, "C"), 1, (3, 0))],
+            ]
+        ):
+            levels.absorb(groups, offset, 0)
+            if live:
+                levels.documents()
+        return {d.key: d.offset for d in levels.all_documents()}
+
+    assert offsets(live=True) == offsets(live=False)
+
+
 def test_an_item_without_a_code_and_items_sharing_one_are_never_merged() -> None:
     levels = stock_levels("stock", View(), "stock")
     levels.absorb([row(7, None, 1, 1), row(8, "NUT", 1, 2), row(9, "NUT", 1, 3)], 1, 0)
