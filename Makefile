@@ -6,7 +6,7 @@ BIN := .venv/bin
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install everything, MariaDB and Alertmanager too
+setup: ## install everything, Alertmanager too
 	@sh infra/bootstrap.sh all
 
 demo: ## a real ERP's live stock in Redis; ONCE=1: run the story once, without a terminal, exit with verify's code

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.stack import DEFAULT_PARTS, Stack
+from infra.stack.mariadb import Mariadb
 from infra.stack.postgres import Postgres
 from infra.stack.redis import Redis
 
@@ -21,6 +22,12 @@ def servers(request: pytest.FixtureRequest) -> Iterator[Stack]:
 def postgres(servers: Stack) -> Postgres:
     servers.start("postgres")
     return servers.postgres
+
+
+@pytest.fixture(scope="session")
+def mariadb(servers: Stack) -> Mariadb:
+    servers.start("mariadb")
+    return servers.mariadb
 
 
 @pytest.fixture(scope="session")
