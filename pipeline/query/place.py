@@ -24,10 +24,20 @@ class MappingText:
     def refuse(self, node: exp.Expr, what: str, fix: str = "") -> NoReturn:
         """Raise PackError at the first place of `node` that the parser remembers."""
         start = next((n.meta["start"] for n in node.walk() if "start" in n.meta), None)
-        quoted = " ".join(node.sql().split())
+        quoted = " ".join(_as_written(node).sql().split())
         shown = quoted if len(quoted) <= 60 else f"{quoted[:57]}..."
         raise PackError(f"{what}: {shown}", fix, self.at(start) if start is not None else self.file)
 
     def refuse_at(self, offset: int, what: str, fix: str) -> NoReturn:
         """Raise PackError at a character offset."""
         raise PackError(what, fix, self.at(offset))
+
+
+def _as_written(node: exp.Expr) -> exp.Expr:
+    """Without the table names that the planner gave."""
+    shown = node.copy()
+    for column in shown.find_all(exp.Column):
+        table = column.args.get("table")
+        if table is not None and "start" not in table.meta:
+            column.set("table", None)
+    return shown

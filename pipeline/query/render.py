@@ -4,7 +4,8 @@ from datetime import date
 
 from sqlglot.tokenizer_core import Token, TokenType
 
-from pipeline.query.parse import Params, Parsed, Scalar
+from pipeline.query.binding import Params, Scalar
+from pipeline.query.parse import Parsed
 from pipeline.query.plan import QueryPlan
 
 ROWS = "onhand_rows"  # rows behind a key, where the text itself groups
