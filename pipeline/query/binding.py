@@ -11,16 +11,34 @@ from pipeline.query.place import MappingText
 Scalar = int | str | date
 Params = Mapping[str, "Scalar | list[Scalar]"]
 
+_SPELLED = (
+    exp.National, exp.DateStrToDate, exp.Cast, exp.DateTrunc, exp.Anonymous, exp.Trunc, exp.TimeToStr, exp.ToChar,
+    exp.Convert,
+)  # fmt: skip
 _TIME_KINDS = (exp.DataType.Type.DATE, exp.DataType.Type.TIMESTAMP)
-# What today as a text may look like: the format as sqlglot normalises it, or SQL Server's style number.
-_TODAY_TEXTS = {"%Y%m%d": "", "%Y-%m-%d": "-", "112": "", "23": "-"}
+# What today as a text may look like (a format as sqlglot normalises it or not, or SQL Server's style) -> its node,
+# YYYYMMDD or YYYY-MM-DD.
+_TODAY_TEXTS: Mapping[str, type[exp.Expr]] = {
+    **dict.fromkeys(("%Y%m%d", "YYYYMMDD", "112"), exp.DateToDi),
+    **dict.fromkeys(("%Y-%m-%d", "YYYY-MM-DD", "23"), exp.DateToDateStr),
+}
+_SIZES: Mapping[type[exp.Expr], str] = {exp.DateToDi: "8", exp.DateToDateStr: "10"}
 
 
 def bind(text: MappingText, tree: exp.Expr, params: Params, dialect: str) -> None:
     """Change `tree` in place; PackError for a parameter that has no value or stands where it cannot."""
     for mark in list(tree.find_all(exp.Placeholder)):
         _bind_one(text, mark, params)
-    kinds = (exp.National, exp.DateStrToDate, exp.Cast, exp.DateTrunc, exp.Anonymous, exp.Trunc, exp.TimeToStr)
+    kinds = (
+        exp.National,
+        exp.DateStrToDate,
+        exp.Cast,
+        exp.DateTrunc,
+        exp.Anonymous,
+        exp.Trunc,
+        exp.TimeToStr,
+        exp.ToChar,
+    )
     for node in list(tree.find_all(*kinds, exp.Convert)):
         if dialect == "oracle" and type(node) is exp.Cast:
             _check_session_date(text, node)
@@ -65,8 +83,8 @@ def _plain(node: exp.Expr, dialect: str) -> exp.Expr | None:
         return _at(node, exp.Literal.string(node.name))
     if isinstance(node, exp.DateStrToDate):
         return exp.cast(node.this, "date")
-    if isinstance(node, exp.TimeToStr):
-        return _today_text(node.this, node.args["format"].name, dialect)
+    if isinstance(node, exp.TimeToStr | exp.ToChar):
+        return _today_text(node.this, node.text("format"), dialect)
     if isinstance(node, exp.Convert) and dialect == "tsql":
         return _today_convert(node)
     return exp.CurrentDate() if _is_today(node, dialect) else _truncated(node, dialect)
@@ -105,14 +123,14 @@ def _today_text(node: exp.Expr, spelled: str, dialect: str) -> exp.Expr | None:
     is_now = dialect == "oracle" and isinstance(node, exp.CurrentTimestamp) and node.args.get("sysdate")
     if spelled not in _TODAY_TEXTS or not (is_now or _is_today(node, dialect)):
         return None
-    return exp.ToChar(this=exp.CurrentDate(), format=_TODAY_TEXTS[spelled])
+    return _TODAY_TEXTS[spelled](this=exp.CurrentDate())
 
 
 def _today_convert(node: exp.Convert) -> exp.Expr | None:
     """CONVERT(char(8), GETDATE(), 112) and CONVERT(char(10), GETDATE(), 23)."""
     style = node.args.get("style")
-    sign = _TODAY_TEXTS.get(style.name if style else "")
+    kind = _TODAY_TEXTS.get(style.name if style else "")
     sizes = [p.name for p in node.this.expressions]
-    if sign is None or not isinstance(node.expression, exp.CurrentTimestamp) or sizes != ["10" if sign else "8"]:
+    if kind is None or not isinstance(node.expression, exp.CurrentTimestamp) or sizes != [_SIZES[kind]]:
         return None
-    return exp.ToChar(this=exp.CurrentDate(), format=sign) if node.this.is_type(*exp.DataType.TEXT_TYPES) else None
+    return kind(this=exp.CurrentDate()) if node.this.is_type(*exp.DataType.TEXT_TYPES) else None

@@ -22,15 +22,25 @@ class MappingText:
         return f"{self.file}:{before.count(chr(10)) + 1}:{offset - before.rfind(chr(10))}"
 
     def refuse(self, node: exp.Expr, what: str, fix: str = "") -> NoReturn:
-        """Raise PackError at the first place of `node` that the parser remembers."""
-        start = next((n.meta["start"] for n in node.walk() if "start" in n.meta), None)
+        """Raise PackError at the first place of `node`, or of what it stands in, that the parser remembers."""
         quoted = " ".join(_as_written(node).sql().split())
         shown = quoted if len(quoted) <= 60 else f"{quoted[:57]}..."
-        raise PackError(f"{what}: {shown}", fix, self.at(start) if start is not None else self.file)
+        raise PackError(f"{what}: {shown}", fix, self.at(_start(node)))
 
     def refuse_at(self, offset: int, what: str, fix: str) -> NoReturn:
         """Raise PackError at a character offset."""
         raise PackError(what, fix, self.at(offset))
+
+
+def _start(node: exp.Expr) -> int:
+    """NULL, TRUE and the like have no place of their own."""
+    outer: exp.Expr | None = node
+    while outer is not None:
+        for part in outer.walk():
+            if "start" in part.meta:
+                return int(part.meta["start"])
+        outer = outer.parent
+    return 0
 
 
 def _as_written(node: exp.Expr) -> exp.Expr:

@@ -40,12 +40,15 @@ class Texts(Operands):
             self.refuse(node, f"COLLATE {name}", 'only a binary collation: "C", .._bin (MySQL), .._BIN2 (T-SQL)')
         return replace(value, type=replace(value.type, fold=fold_of(self.dialect, name), binary=True))
 
-    def _tochar(self, node: exp.Expr) -> Value:
-        """Today as a text; in which form stands in the node."""
+    def _datetodi(self, _node: exp.Expr) -> Value:
+        return self._today_text("TODAY[0].replace('-', '')", len("YYYYMMDD"))
+
+    def _datetodatestr(self, _node: exp.Expr) -> Value:
+        return self._today_text("TODAY[0]", len("YYYY-MM-DD"))
+
+    def _today_text(self, code: str, size: int) -> Value:
         self.uses_today = True
-        sign = node.args["format"]
-        code = "TODAY[0]" if sign == "-" else "TODAY[0].replace('-', '')"
-        type_ = Type("text", literal=True, binary=True, size=10 if sign else 8, fold=fold_of(self.dialect, None))
+        type_ = Type("text", literal=True, binary=True, size=size, fold=fold_of(self.dialect, None))
         return Value(code, type_, nullable=False)
 
     def _upper(self, node: exp.Expr) -> Value:
