@@ -1,5 +1,7 @@
 """Where in a pack's file something stands, and the refusal that says so."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -20,6 +22,16 @@ class MappingText:
         """`file:line:column` of a character offset, 1-based."""
         before = self.sql[:offset]
         return f"{self.file}:{before.count(chr(10)) + 1}:{offset - before.rfind(chr(10))}"
+
+    @contextmanager
+    def within_reach(self) -> Iterator[None]:
+        """PackError where Python itself gives up on a query of many levels: on its own stack, or on generated code's."""
+        try:
+            yield
+        except (RecursionError, MemoryError, SyntaxError) as error:
+            if isinstance(error, SyntaxError) and "too many" not in str(error):
+                raise
+            raise PackError("too many levels in one query", "nest less, and AND fewer conditions", self.at(0)) from None
 
     def refuse(self, node: exp.Expr, what: str, fix: str = "") -> NoReturn:
         """Raise PackError at the first place of `node`, or of what it stands in, that the parser remembers."""
