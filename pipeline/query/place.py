@@ -25,7 +25,7 @@ class MappingText:
 
     @contextmanager
     def within_reach(self) -> Iterator[None]:
-        """PackError where Python itself gives up on a query of many levels: on its own stack, or on generated code's."""
+        """PackError where Python itself gives up on a query of many levels: on its stack, or on generated code's."""
         try:
             yield
         except (RecursionError, MemoryError, SyntaxError) as error:
