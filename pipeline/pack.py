@@ -171,20 +171,34 @@ def _manifest(folder: Path, above: tuple[Path, ...] = ()) -> Manifest:
     file = folder / MANIFEST
     if folder in above:
         raise PackError("extends itself", "extend a pack that does not lead back here", str(file))
+    own = _toml(file)
     try:
-        own = tomllib.loads(file.read_text())
         base = own.get("extends")
         if isinstance(base, str):
             inherited = _manifest(_folder(base), (*above, folder))
             own = inherited.model_dump(by_alias=True, exclude_unset=True) | own
         return Manifest.model_validate(own)
-    except tomllib.TOMLDecodeError as e:
-        raise PackError(f"is not TOML: {e}", "correct that line", str(file)) from None
     except ValidationError as e:
         wrong = "; ".join(f"{'.'.join(map(str, x['loc']))}: {x['msg']}" for x in e.errors(include_url=False))
         raise PackError(
             wrong, f"correct it in {MANIFEST}; connectors/tryton/{MANIFEST} is an example", str(file)
         ) from None
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(read_text(file))
+    except (ValueError, RecursionError) as e:
+        said = str(e) if isinstance(e, tomllib.TOMLDecodeError) else "a number too long, or too many brackets"
+        raise PackError(f"is not TOML: {said}", "correct that line", str(file)) from None
+
+
+def read_text(file: Path) -> str:
+    """A file of a pack. PackError where it is not UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise PackError(f"is not UTF-8 (byte {e.start + 1})", "save it as UTF-8", str(file)) from None
 
 
 def _texts(folder: Path, manifest: Manifest) -> dict[str, MappingText]:
@@ -197,7 +211,7 @@ def _texts(folder: Path, manifest: Manifest) -> dict[str, MappingText]:
 
 def _own_texts(folder: Path) -> dict[str, MappingText]:
     there = [(kind, folder / f"{kind}.sql") for kind in KINDS]
-    return {kind: MappingText(kind, file.read_text(), str(file)) for kind, file in there if file.is_file()}
+    return {kind: MappingText(kind, read_text(file), str(file)) for kind, file in there if file.is_file()}
 
 
 def _exists(catalog: Catalog, needed: str) -> bool:
