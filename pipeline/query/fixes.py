@@ -7,6 +7,7 @@ _JSON = "yield a plain column: JSON is read in PostgreSQL only"
 # Word or sign -> how to write it instead.
 REFUSED = {
     "DISTINCT": "remove it, and join on a unique key so that no row comes twice",
+    "IS DISTINCT": "write a = b OR (a IS NULL AND b IS NULL), or NOT of it",
     "HAVING": "filter the rows with WHERE",
     "LIKE": "compare with = or IN, or the beginning with SUBSTRING(x, 1, n) = '..'",
     "ILIKE": "compare with = or IN",
@@ -83,9 +84,6 @@ REFUSED = {
     "|": _EXACT,
     "^": _EXACT,
     "~": _EXACT,
-    "<<": _EXACT,
-    ">>": _EXACT,
-    "//": "multiply instead, e.g. * 0.01",
     ":=": "name the column with AS",
     "=>": "give the arguments in their order",
 }
@@ -144,7 +142,6 @@ FOREIGN = {
     },
 }
 
-_TEXT_FIX = "write a plain text: 'like this'"
 _TODAY_FIX = (
     "today is CURRENT_DATE (PostgreSQL, MySQL), CAST(GETDATE() AS date) (T-SQL), TRUNC(SYSDATE) (Oracle);"
     " as a text TO_CHAR(CURRENT_DATE, 'YYYYMMDD'), DATE_FORMAT(CURDATE(), '%Y%m%d'),"
@@ -152,29 +149,16 @@ _TODAY_FIX = (
 )
 # A node that is not the grammar's -> what people call it ('' = its own word), and how to write it instead.
 NODE_FIXES = {
-    "ByteString": ("a text with escapes", _TEXT_FIX),
-    "BitString": ("a bit literal", _TEXT_FIX),
-    "HexString": ("a hexadecimal literal", "write a number, or a plain text"),
-    "UnicodeString": ("a text with escapes", _TEXT_FIX),
-    "RawString": ("a text in dollars or q'..'", _TEXT_FIX),
-    "Introducer": ("a text with a character set", _TEXT_FIX),
     "CurrentTimestamp": ("the time of day", _TODAY_FIX),
+    "Systimestamp": ("the time of day", _TODAY_FIX),
+    "BitwiseLeftShift": ("<<", _EXACT),
+    "BitwiseRightShift": (">>", _EXACT),
     "CurrentTime": ("the time of day", _TODAY_FIX),
     "TimeToStr": ("a date as a text", _TODAY_FIX),
     "ToChar": ("a date or number as a text", _TODAY_FIX),
     "TsOrDsToTimestamp": ("a date as a text", _TODAY_FIX),
     "Convert": ("CONVERT", "write CAST(x AS type); " + _TODAY_FIX),
-    "ConvertToCharset": ("CONVERT", "write CAST(x AS type)"),
-    "DateTrunc": ("the date of this", "write TRUNC(x)"),
-    "Decode": ("DECODE of a text's encoding", "write DECODE(x, value, result, ..)"),
-    "NullSafeEQ": ("IS NOT DISTINCT FROM", "write a = b OR (a IS NULL AND b IS NULL)"),
-    "NullSafeNEQ": ("IS DISTINCT FROM", "compare with <>, and write the NULLs out with IS NULL"),
     "Tuple": ("a row of values", "compare the columns one by one"),
     "Anonymous": ("this function", "write it with the functions of the grammar"),
     "Dot": ("this part of a value", "read a plain column"),
-    "Lateral": ("LATERAL", _KEY_JOIN),
-    "Values": ("VALUES", "write SELECT .. FROM a table"),
-    "Parameter": ("this parameter", "write :name, and declare [params.name] in pack.toml"),
-    "SessionParameter": ("this parameter", "write :name, and declare [params.name] in pack.toml"),
-    "Command": ("this statement", "write SELECT .. [UNION ALL SELECT ..]"),
 }

@@ -31,6 +31,8 @@ def check_nodes(text: MappingText, tree: exp.Expr, dialect: str) -> None:
             _check_name(text, node, dialect)
         if isinstance(node, exp.Subquery):
             _check_subquery(text, node)
+        if isinstance(node, exp.CTE) or (isinstance(node, exp.Subquery) and isinstance(node.parent, exp.From)):
+            _check_named(text, node)
 
 
 def _check_arguments(text: MappingText, node: exp.Expr, known: Iterable[str]) -> None:
@@ -70,10 +72,24 @@ def _check_subquery(text: MappingText, node: exp.Subquery) -> None:
             text.refuse(node, "parentheses around a table", "write FROM table")
 
 
+def _columns(derived: exp.Expr) -> list[exp.Expr]:
+    """The output columns of a derived table's first arm, which name those of all."""
+    first = derived.this
+    while isinstance(first, exp.Union | exp.Subquery):
+        first = first.this
+    return first.expressions if isinstance(first, exp.Select) else []
+
+
+def _check_named(text: MappingText, derived: exp.Expr) -> None:
+    for column in _columns(derived):
+        if not isinstance(column, exp.Alias | exp.Column | exp.Star):
+            text.refuse(column, "a column without a name in a derived table", "name it with AS")
+
+
 def check_growth(text: MappingText, tree: exp.Expr) -> None:
     """Refuse a query that explodes when WITH and derived tables are written out; names are resolved already.
 
-    Also what a database refuses of a derived table: a column without a name, or two of one name.
+    Also two columns of one name in a derived table, which a star may bring.
     """
     _Sizes(text).of(tree)
 
@@ -99,14 +115,12 @@ class _Sizes:
 
     def _named(self, derived: exp.Expr) -> tuple[int, dict[str, int]]:
         """A derived table or WITH query: every column has a name of its own."""
-        first = derived.this
-        while isinstance(first, exp.Union | exp.Subquery):
-            first = first.this
-        names = [e.alias_or_name for e in first.expressions] if isinstance(first, exp.Select) else []
-        for name, column in zip(names, first.expressions, strict=False):
-            if not name or names.count(name) > 1:
-                what = f"two columns are called {name}" if name else "a column without a name"
-                self.text.refuse(column, f"{what} in a derived table", "name each with AS")
+        seen = set()
+        for column in _columns(derived):
+            name = column.alias_or_name
+            if name in seen:
+                self.text.refuse(column, f"two columns are called {name} in a derived table", "name each with AS")
+            seen.add(name)
         return self.of(derived.this)
 
     def _few(self, query: exp.Expr, arms: int) -> int:

@@ -15,7 +15,7 @@ from pipeline.domain.errors import PackError
 from pipeline.query.binding import Params, bind
 from pipeline.query.nodes import check_growth, check_nodes
 from pipeline.query.place import MappingText
-from pipeline.query.spelling import check_size, check_spelling
+from pipeline.query.spelling import check_ends, check_size, check_spelling
 
 __all__ = ["Params", "Parsed", "fold_name", "parse_query"]
 
@@ -52,8 +52,9 @@ def parse_query(text: MappingText, catalog: Catalog, params: Params) -> Parsed:
 def _tokens(text: MappingText, dialect: str) -> tuple[Token, ...]:
     try:
         return tuple(t for t in Dialect.get_or_raise(dialect).tokenize(text.sql))
-    except TokenError as error:
-        raise PackError("the text ends inside a quote or comment", "close it", text.file) from error
+    except TokenError:
+        check_ends(text, dialect)
+        raise PackError("the text cannot be read", f"write valid {dialect} SQL", text.at(0)) from None
 
 
 def _tree(text: MappingText, dialect: str) -> exp.Expr:
@@ -129,7 +130,9 @@ def _qualify(text: MappingText, tree: exp.Expr, dialect: str, tables: Mapping[st
             quote_identifiers=False,
         )  # fmt: skip
     except OptimizeError as error:
-        raise PackError(str(error).split("\n")[0], "correct the name", text.file) from None
+        said, _, name = str(error).split("\n")[0].rpartition(": ")
+        node = next((c for c in tree.find_all(exp.Column, exp.Table) if c.name == name.strip('"')), tree)
+        text.refuse(node, said or name, "write alias.column with a column that exists")
     if not isinstance(tree, exp.Query):
         text.refuse(tree, "not a query", "write SELECT ..")
     _check_columns(text, tree, columns, resolved=True)

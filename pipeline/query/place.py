@@ -1,5 +1,6 @@
 """Where in a pack's file something stands, and the refusal that says so."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ class MappingText:
 
     def refuse(self, node: exp.Expr, what: str, fix: str = "") -> NoReturn:
         """Raise PackError at the first place of `node`, or of what it stands in, that the parser remembers."""
-        quoted = " ".join(_as_written(node).sql().split())
+        # our own names for tables say nothing to authors
+        quoted = re.sub(r"\b(s\d+\.(?=\w)|t\d+ AS )", "", " ".join(node.sql(comments=False).split()))
         shown = quoted if len(quoted) <= 60 else f"{quoted[:57]}..."
         raise PackError(f"{what}: {shown}", fix, self.at(_start(node)))
 
@@ -53,13 +55,3 @@ def _start(node: exp.Expr) -> int:
                 return int(part.meta["start"])
         outer = outer.parent
     return 0
-
-
-def _as_written(node: exp.Expr) -> exp.Expr:
-    """Without the table names that the planner gave."""
-    shown = node.copy()
-    for column in shown.find_all(exp.Column):
-        table = column.args.get("table")
-        if table is not None and "start" not in table.meta:
-            column.set("table", None)
-    return shown

@@ -19,7 +19,7 @@ _CLAUSES = ("SELECT", "FROM", "JOIN", "ON", "WHERE", "GROUP", "WITH", "UNION")
 _LINKS = ("AND", "OR", "NOT", "+", "-", "*", "||", "::", "JOIN", "UNION", "WHEN")
 _NEW_CHAIN = (",", "SELECT", "WHERE", "ELSE")
 # A comma before one of these has nothing behind it.
-_NOTHING = (",", ")", ";", "FROM", "WHERE", "JOIN", "LEFT", "INNER", "ON", "UNION", "GROUP", "AS", "END")
+_NOTHING = (",", ")", ";", "FROM", "WHERE", "JOIN", "ON", "UNION", "GROUP", "AS", "END")
 
 
 @dataclass

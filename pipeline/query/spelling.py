@@ -20,11 +20,19 @@ _COMMENT = r"/\*(?!\+)(?:(?!/\*|\*/).)*\*/"  # neither a hint nor one inside ano
 _GAP = re.compile(rf"(?:{_BLANKS}|--[^\n]*|{_COMMENT})*", re.DOTALL)
 # MySQL runs what stands in /*! .. */, and reads a--1 as a - -1.
 _MYSQL_GAP = re.compile(rf"(?:{_BLANKS}|--(?=\s|\Z)[^\n]*|#[^\n]*|(?!/\*M?!){_COMMENT})*", re.DOTALL)
+_OPENERS = ("'", '"', "`", "[", "/*", "$$")
+_QUOTES = r"--[^\n]*|/\*.*?\*/|{text}|\"[^\"]*\"|`[^`]*`|\[[^\]]*\]|\$\$.*?\$\$|[^'\"`/$\[-]+|/\*|\$\$|."
+_ITEMS = re.compile(_QUOTES.format(text="'[^']*'"), re.DOTALL)
+_ITEMS_MYSQL = re.compile(_QUOTES.format(text=r"'(?:[^'\\]|\\.)*'"), re.DOTALL)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
 _NAME = re.compile(r"[^\W\d][\w$]*")
 
 _TEXTS = (TokenType.STRING, TokenType.NATIONAL_STRING)
 _QUOTED = (*_TEXTS, TokenType.IDENTIFIER)
+_OTHER_TEXTS = (
+    TokenType.BIT_STRING, TokenType.BYTE_STRING, TokenType.HEX_STRING, TokenType.HEREDOC_STRING,
+    TokenType.INTRODUCER, TokenType.RAW_STRING, TokenType.UNICODE_STRING,
+)  # fmt: skip
 # After one of these a text would be taken for a name, or be glued to the text before it.
 _OPERANDS = (*_QUOTED, TokenType.VAR, TokenType.NUMBER, TokenType.R_PAREN, TokenType.ALIAS)
 
@@ -51,8 +59,19 @@ def check_spelling(text: MappingText, dialect: str, tokens: Sequence[Token]) -> 
     scopes.finish()
 
 
+def check_ends(text: MappingText, dialect: str) -> None:
+    """Refuse a quote or comment that is never closed, where it begins."""
+    item = _ITEMS_MYSQL if dialect == "mysql" else _ITEMS
+    for found in item.finditer(text.sql):
+        if found[0] in _OPENERS:
+            text.refuse_at(
+                found.start(), f"the text ends inside a quote or comment: {found[0]} is never closed", "close it"
+            )
+
+
 def _word(token: Token) -> str:
-    return "" if token.token_type in _QUOTED else token.text.upper().partition(" ")[0]
+    is_word = token.token_type not in (*_QUOTED, *_OTHER_TEXTS)
+    return token.text.upper().partition(" ")[0] if is_word else ""
 
 
 def _check_gap(text: MappingText, dialect: str, start: int, end: int) -> None:
@@ -66,6 +85,9 @@ def _check_gap(text: MappingText, dialect: str, start: int, end: int) -> None:
 def _check_quoting(text: MappingText, dialect: str, tokens: Sequence[Token], i: int) -> None:
     token, before = tokens[i], tokens[i - 1] if i else None
     is_text = token.token_type in _TEXTS
+    if token.token_type in _OTHER_TEXTS:
+        written = text.sql[token.start : token.end + 1][:12]
+        text.refuse_at(token.start, f"{written} is not a plain text", "write 'like this', or N'like this'")
     trims = before is not None and before.text.upper() in ("BOTH", "LEADING", "TRAILING")
     if token.token_type == TokenType.VAR and not _NAME.fullmatch(token.text):
         text.refuse_at(token.start, f"{token.text} is no plain name", "begin with a letter, or quote it")
@@ -86,8 +108,12 @@ def _check_word(text: MappingText, dialect: str, words: Sequence[str], i: int, t
         _refuse_call(text, dialect, word, token)
     if not word or called or before == "." or token.token_type == TokenType.VAR:
         return
+    if word == "DISTINCT" and before in ("IS", "NOT"):
+        word = "IS DISTINCT"
     if fix := FOREIGN[dialect].get(word) or REFUSED.get(word):
         text.refuse_at(token.start, f"{word} is not part of a mapping query", fix)
+    if i == 0 and word not in ("SELECT", "WITH", "("):
+        text.refuse_at(token.start, f"a query does not begin with {word}", "write SELECT .. [UNION ALL SELECT ..]")
     if not word[0].isalnum() and word not in SIGNS:
         text.refuse_at(token.start, f"{word} is not part of a mapping query", f"use {' '.join(sorted(SIGNS))}")
     if word == "UNION" and words[i + 1 : i + 2] != ["ALL"]:
