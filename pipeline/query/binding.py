@@ -1,10 +1,11 @@
 """Parameters become typed literals, and each dialect's spelling of today, alone or as a text, one node."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 
 from sqlglot import exp
+from sqlglot.tokenizer_core import Token, TokenType
 
 from pipeline.query.place import MappingText
 
@@ -25,10 +26,11 @@ _TODAY_TEXTS: Mapping[str, type[exp.Expr]] = {
 _SIZES: Mapping[type[exp.Expr], str] = {exp.DateToDi: "8", exp.DateToDateStr: "10"}
 
 
-def bind(text: MappingText, tree: exp.Expr, params: Params, dialect: str) -> None:
+def bind(text: MappingText, tokens: Sequence[Token], tree: exp.Expr, params: Params, dialect: str) -> None:
     """Change `tree` in place; PackError for a parameter that has no value or stands where it cannot."""
+    marks = {b.text: a.start for a, b in pairwise(tokens) if a.token_type == TokenType.COLON}
     for mark in list(tree.find_all(exp.Placeholder)):
-        _bind_one(text, mark, params)
+        _bind_one(text, marks.get(mark.name, 0), mark, params)
     kinds = (
         exp.National,
         exp.DateStrToDate,
@@ -46,9 +48,7 @@ def bind(text: MappingText, tree: exp.Expr, params: Params, dialect: str) -> Non
             node.replace(plain)
 
 
-def _bind_one(text: MappingText, mark: exp.Expr, params: Params) -> None:
-    found = re.search(rf":\s*{re.escape(mark.name)}\b", text.sql)
-    offset = found.start() if found else 0
+def _bind_one(text: MappingText, offset: int, mark: exp.Expr, params: Params) -> None:
     if mark.name not in params:
         text.refuse_at(offset, f"parameter :{mark.name} has no value", f"declare [params.{mark.name}] in pack.toml")
     value = params[mark.name]

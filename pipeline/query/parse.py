@@ -43,7 +43,7 @@ def parse_query(text: MappingText, catalog: Catalog, params: Params) -> Parsed:
     tokens = _tokens(text, catalog.dialect)
     check_spelling(text, catalog.dialect, tokens)
     tree = _tree(text, catalog.dialect)
-    bind(text, tree, params, catalog.dialect)
+    bind(text, tokens, tree, params, catalog.dialect)
     check_nodes(text, tree, catalog.dialect)
     tables = _resolve_tables(text, tree, catalog)
     return Parsed(text, catalog.dialect, _qualify(text, tree, catalog.dialect, tables), tokens, tables)

@@ -52,7 +52,9 @@ def _rendered(value: "Scalar | list[Scalar]", dialect: str) -> str:
     if isinstance(value, int):
         return str(value)
     quoted = value.replace("\\", "\\\\") if dialect == "mysql" else value
-    return "'" + quoted.replace("'", "''") + "'"
+    # SQL Server reads '..' by the database's code page.
+    national = "N" if dialect == "tsql" and not value.isascii() else ""
+    return f"{national}'" + quoted.replace("'", "''") + "'"
 
 
 def _depths(parsed: Parsed) -> list[int]:

@@ -197,6 +197,7 @@ CASES = [
     _case("IS UNKNOWN", where, {}, True, postgres="f IS UNKNOWN", mysql="f IS UNKNOWN", tsql=No("UNKNOWN", "f IS UNKNOWN"), oracle=No("UNKNOWN", "a IS UNKNOWN")),
     _case("= TRUE", where, {"f": True}, True, "f = TRUE", tsql=No("TRUE"), oracle=No("TRUE", "a = TRUE")),
     _case("bit = 1", where, {"f": True}, True, tsql="f = 1", postgres=No("types differ", "f = 1"), mysql="f = 1"),
+    _case("bit as a key", item, {"bt": False}, False, mysql="bt"),
     _case("bit = 0", where, {"bt": False}, True, mysql="bt = 0"),
     # ---- numbers
     _case("+ - of two scales", amount, {"n": "-1.25", "a": 3}, (-550, 2), "n - a + n"),

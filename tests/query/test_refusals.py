@@ -90,6 +90,7 @@ CASES = [
     (BASE.format("q.n").replace("q.item AS", "NVL(q.item, '') AS"), "1:8", "NVL()", "COALESCE"),
     (BASE.format("q.n").replace("q.item AS", "q.item || q.n AS"), "1:", "concatenation of a number", "whole numbers"),
     (BASE.format("q.n") + " WHERE q.item = :who", "2:23", ":who has no value", "[params.who]"),
+    (BASE.format("q.n") + " WHERE q.item <> ':who' AND q.item = :who", "2:44", ":who has no value", "[params.who]"),
     (BASE.format("q.n") + " WHERE q.item = :many", "2:23", "outside of IN", "IN (:many)"),
     (BASE.format("q.n") + " WHERE q.item IN (:none)", "2:", "is empty", "[params.none]"),
     ("WITH q AS (SELECT * FROM q)\n" + BASE.format("q.n"), "", "name of a table", "another name"),
