@@ -139,10 +139,11 @@ def bind(manifest: Manifest, given: Mapping[str, Any], reference: str) -> dict[s
         raise SettingsError(
             f"params: pack {reference!r} has no parameter {', '.join(sorted(unknown))}", f"it takes: {takes}"
         )
-    return {name: _value(name, param, given.get(name, param.default)) for name, param in manifest.params.items()}
+    return {name: value_of(name, param, given.get(name, param.default)) for name, param in manifest.params.items()}
 
 
-def _value(name: str, param: Param, value: Any) -> Any:
+def value_of(name: str, param: Param, value: Any) -> Any:
+    """One parameter's value, typed. SettingsError where it is missing or of another type."""
     says = f" ({param.help})" if param.help else ""
     example = {"text": "'A'", "int": "1", "date": "2026-01-31"}[param.type]
     fix = f"write params = {{ {name} = {f'[{example}]' if param.many else example} }} in the source's section{says}"

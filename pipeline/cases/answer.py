@@ -16,6 +16,7 @@ Row = dict[str, Any]
 Ident = tuple[Hashable, ...]
 Rows = dict[Ident, Row]
 _DOUBLE = 6  # decimals kept of an amount that a double column feeds
+_DATES = ("expiry", "due", "posting_date")
 # Things with a code of their own; a line's or document's number is shown as it is.
 _CODED = ("item", "warehouse", "location", "lot", "owner")
 
@@ -46,7 +47,7 @@ class Answer:
         """All rows."""
         added: Rows = {}
         for key, sums in self._groups.items():
-            row = {n: _value(v, role) for (n, role), v in zip(self._roles.items(), key, strict=True)}
+            row = {n: _value(n, role, v) for (n, role), v in zip(self._roles.items(), key, strict=True)}
             row |= {a.name: s for a, s in zip(self.view.amounts, sums, strict=True)}
             ident = tuple(row[n] for n, role in self._roles.items() if role == "identity")
             added[ident] = self._merged(added[ident], row) if ident in added else row
@@ -71,7 +72,11 @@ def _amount(units: int, amount: Amount) -> Decimal:
     return Decimal(decimal_text((2 * units + 10**over) // (2 * 10**over), _DOUBLE))
 
 
-def _value(value: Any, role: str) -> Any:
+def _value(name: str, role: str, value: Any) -> Any:
+    """As the pack contract reads it: dates are cut to their day, an identity's blank text and 0 are none."""
+    if name in _DATES and isinstance(value, str):
+        digits = value[:10].replace("-", "")[:8]
+        return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}" if digits.strip("0 ") else None
     return value if role == "attribute" else blank(value)
 
 
