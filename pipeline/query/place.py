@@ -1,5 +1,6 @@
 """Where in a pack's file something stands, and the refusal that says so."""
 
+import re
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -24,7 +25,9 @@ class MappingText:
     def refuse(self, node: exp.Expr, what: str, fix: str = "") -> NoReturn:
         """Raise PackError at the first place of `node` that the parser remembers."""
         start = next((n.meta["start"] for n in node.walk() if "start" in n.meta), None)
-        quoted = " ".join(node.sql().split())
+        quoted = re.sub(
+            r"\bs\d+\.(?=\w)", "", " ".join(node.sql(comments=False).split())
+        )  # the plan's aliases say nothing to authors
         shown = quoted if len(quoted) <= 60 else f"{quoted[:57]}..."
         raise PackError(f"{what}: {shown}", fix, self.at(start) if start is not None else self.file)
 
