@@ -41,10 +41,10 @@ def check(
     Examples: onhand pack check my-erp · onhand pack check tryton · onhand pack check my-erp --param orgs=1,2 -o json
     """
     report = examine(_folder(directory), dict(_param(p) for p in param or ()), shuffles)
-    verdict = _verdict(report, shuffles)
+    verdict = _verdict(directory, report, shuffles)
     shown = sections(report)
     if output is Output.JSON:
-        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode({"pack": str(report.folder), **shown})) + b"\n")
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode({"pack": directory, **shown})) + b"\n")
         say(verdict)
     else:
         _print(shown, verdict)
@@ -86,8 +86,8 @@ def _param(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _verdict(report: Report, shuffles: int) -> str:
-    name = f"pack check: {report.folder}"
+def _verdict(directory: str, report: Report, shuffles: int) -> str:
+    name = f"pack check: {directory}"
     if report.refused:
         return f"{name}: {_count(len(report.refused), 'thing')} refused"
     if report.failures:

@@ -140,11 +140,11 @@ class _Check:
             try:
                 shape_of(views["stock"].keys, views["stock"].amounts, self.manifest.stock.reserved)
             except NotServedError as e:
-                self.report.notes.append(f"{e.what}: apply will refuse it")
+                self.report.notes.append(e.what)
             except PackError as e:
                 self._refuse(e.what, e.fix, MANIFEST)
         if self.manifest.stock.usable is not None:
-            self.report.notes.append("[stock] usable is not served yet: apply will refuse it")
+            self.report.notes.append("[stock] usable is not served yet: apply refuses it")
         self.report.notes += [f"{k}.sql is checked and captured, and not served yet" for k in views if k != "stock"]
 
     def _run_cases(self, shuffles: int) -> None:

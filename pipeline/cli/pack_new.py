@@ -1,5 +1,6 @@
 """A small pack that works, in each dialect: what `onhand pack new` writes."""
 
+import json
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
@@ -53,7 +54,8 @@ def _templates() -> list[Path]:
 
 
 def _fill(template: Path, folder: Path, dialect: Dialect) -> Path:
-    words = {"name": folder.resolve().name, "dialect": dialect.value, **_WORDS[dialect]}
+    name = folder.resolve().name
+    words = {"name": name, "title": json.dumps(name), "dialect": dialect.value, **_WORDS[dialect]}
     file = folder / template.name
     file.write_text(Template(template.read_text()).substitute(words))
     return file
