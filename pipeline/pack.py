@@ -124,7 +124,15 @@ def _texts(folder: Path, manifest: Manifest) -> dict[str, MappingText]:
 
 def _own_texts(folder: Path) -> dict[str, MappingText]:
     there = [(kind, folder / f"{kind}.sql") for kind in KINDS]
-    return {kind: MappingText(kind, file.read_text(), str(file)) for kind, file in there if file.is_file()}
+    return {kind: MappingText(kind, read_text(file), str(file)) for kind, file in there if file.is_file()}
+
+
+def read_text(file: Path) -> str:
+    """A file of a pack. PackError where it is not UTF-8."""
+    try:
+        return file.read_text()
+    except UnicodeDecodeError:
+        raise PackError("is not UTF-8", "save it as UTF-8", str(file)) from None
 
 
 def _exists(catalog: Catalog, needed: str) -> bool:

@@ -12,6 +12,7 @@ from pipeline.cases.text import Document
 from pipeline.cases.wire import Wire, WrongValueError
 from pipeline.domain.catalog import Catalog, Table
 from pipeline.domain.errors import PackError
+from pipeline.pack import read_text
 from pipeline.query.optional import names
 from pipeline.query.parse import fold_name
 
@@ -84,10 +85,7 @@ def read(file: Path, catalog: Catalog, yields: Mapping[str, tuple[str, ...]]) ->
 
 
 def _open(file: Path) -> Document:
-    try:
-        return Document(str(file), file.read_text())
-    except UnicodeDecodeError:
-        raise PackError("is not UTF-8", "save it as UTF-8", str(file)) from None
+    return Document(str(file), read_text(file))
 
 
 def _params(document: Document, top: Mapping[str, tuple[yaml.Node, yaml.Node]]) -> dict[str, Any]:
@@ -171,7 +169,8 @@ class _Reader:
         try:
             return self.wire.value(value, table.columns[column])
         except WrongValueError as e:
-            self.doc.refuse(node, f"{table.short}.{column} {e}", e.fix)
+            written = str(node.value)
+            self.doc.refuse(node, f"{table.short}.{column} {e}, not {written}", e.fix.replace("WRITTEN", written))
 
     def _expect(self, node: yaml.Node) -> dict[str, tuple[Expected, ...]]:
         kinds = self.doc.mapping(node, "expect", tuple(self.yields))

@@ -11,7 +11,7 @@ from pipeline.query.values import FREE_SCALE, BadValueError, iso_date, iso_times
 
 
 class WrongValueError(ValueError):
-    """A value that the column cannot hold; `fix` says how to write it."""
+    """A value that the column cannot hold: what it can hold, and the `fix`, with WRITTEN for what was written."""
 
     def __init__(self, what: str, fix: str) -> None:
         super().__init__(what)
@@ -45,27 +45,27 @@ class Wire:
 
 def _text(value: Any, type_: Type) -> str:
     if not isinstance(value, str):
-        raise WrongValueError(f"is a text, and {value} is not", f"quote it: '{value}'")
+        raise WrongValueError("is a text", "quote it: 'WRITTEN'")
     if type_.size and len(value) > type_.size:
-        raise WrongValueError(f"holds {type_.size} characters, and this has {len(value)}", "shorten it")
+        raise WrongValueError(f"holds {type_.size} characters at most", "shorten it")
     return value
 
 
 def _number(value: Any, type_: Type) -> int | float | str:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise WrongValueError(f"is a number, and {value} is not", "write a number")
+        raise WrongValueError("is a number", "write a number")
     try:
         number = Decimal(str(value))
         units = number if type_.approx else scaled(type_.scale)(number)
     except (InvalidOperation, BadValueError):
         scale = f" with {type_.scale} decimals" if type_.scale not in (0, FREE_SCALE) else ""
-        raise WrongValueError(f"is a number{scale}, and {value} is not", "write what the column can hold") from None
+        raise WrongValueError(f"is a number{scale}", "write what the column can hold") from None
     if type_.approx:
         return float(number)
     if type_.integer:
         return int(number)
     if type_.size and len(str(abs(int(units)))) > type_.size:
-        raise WrongValueError(f"holds {type_.size} digits, and {value} has more", "write what the column can hold")
+        raise WrongValueError(f"holds {type_.size} digits at most", "write what the column can hold")
     return format(number, "f") if type_.scale == FREE_SCALE else format(number, f".{type_.scale}f")
 
 
@@ -74,7 +74,7 @@ def _date(value: Any, _type: Type) -> str:
     try:
         return iso_date(text) + "Z"
     except BadValueError:
-        raise WrongValueError(f"is a date, and {value} is not", "write 2026-11-22") from None
+        raise WrongValueError("is a date", "write 2026-11-22") from None
 
 
 def _timestamp(value: Any, _type: Type) -> str:
@@ -82,10 +82,10 @@ def _timestamp(value: Any, _type: Type) -> str:
     try:
         return iso_timestamp(text if isinstance(value, datetime | str) and "T" in text else f"{text}T00:00:00") + "Z"
     except (BadValueError, TypeError):
-        raise WrongValueError(f"is a timestamp, and {value} is not", "write 2026-11-22T10:00:00") from None
+        raise WrongValueError("is a timestamp", "write 2026-11-22T10:00:00") from None
 
 
 def _boolean(value: Any, _type: Type) -> bool:
     if value not in (True, False):
-        raise WrongValueError(f"is true or false, and {value} is not", "write true or false")
+        raise WrongValueError("is true or false", "write true or false")
     return bool(value)

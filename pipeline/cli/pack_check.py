@@ -177,7 +177,7 @@ def _schema(folder: Path, manifest: Manifest) -> Catalog:
     """The pack's own schema.sql, else the one of the pack that it extends."""
     file = folder / SCHEMA
     if file.is_file():
-        return catalog_of(file.read_text(), manifest.dialect, file=str(file))
+        return catalog_of(pack.read_text(file), manifest.dialect, file=str(file))
     if manifest.extends is not None:
         base = pack.folder_of(manifest.extends)
         return _schema(base, pack.manifest_of(base))

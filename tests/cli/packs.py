@@ -51,7 +51,7 @@ BROKEN = [
     Broken("a case with a column that is not there", "cases.yaml", "code: BOLT", "kode: BOLT",
            "cases.yaml:5:21", "article has no column kode", "it has id, code"),
     Broken("a case with a value of another type", "cases.yaml", "code: BOLT", "code: 010",
-           "cases.yaml:5:27", "article.code is a text, and 8 is not", "quote it"),
+           "cases.yaml:5:27", "article.code is a text, not 010", "quote it: '010'"),
     Broken("a schema that cannot be read", "schema.sql", "(40) NOT NULL,\n  title", "(40 NOT NULL,\n  title",
            "schema.sql:4:", "the schema cannot be read near", "CREATE TABLE"),
 ]  # fmt: skip
