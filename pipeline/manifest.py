@@ -98,7 +98,7 @@ def parse(file: Path) -> dict[str, Any]:
         said, _, place = str(e).partition(" (at ")
         found = re.fullmatch(r"line (\d+), column (\d+)\)", place)
         where = f"{file}:{found[1]}:{found[2]}" if found else str(file)
-        raise PackError(f"is not TOML: {said}", "correct that line", where) from None
+        raise PackError(f"is not TOML: {said}", "correct that line; texts stand in quotes", where) from None
 
 
 def validate(own: dict[str, Any], file: Path) -> Manifest:

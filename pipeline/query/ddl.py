@@ -90,7 +90,8 @@ class _Reader:
         e = error.errors[0] if error.errors else {}
         line, column = e.get("line"), max(1, (e.get("col") or 1) - len(e.get("highlight") or "") + 1)
         where = f"{self.text.file}:{line}:{column}" if line else self.text.at(self.start)
-        raise PackError(f"the schema cannot be read near {e.get('highlight')!r}", _STATEMENTS, where) from None
+        said = str(e.get("description") or "").split(" for <class")[0].rstrip(".")
+        raise PackError(f"the schema cannot be read near {e.get('highlight')!r} ({said})", _STATEMENTS, where) from None
 
     def _statement(self, statement: exp.Expr) -> None:
         kind = str(statement.args.get("kind") or "").upper()
@@ -124,7 +125,7 @@ class _Reader:
         return name.name if name.args.get("quoted") or self.dialect != "postgres" else name.name.lower()
 
     def _column(self, draft: _Draft, part: exp.ColumnDef) -> None:
-        name, kinds = self._folded(part.this), [c.kind for c in part.args.get("constraints") or ()]
+        name, kinds = self._folded(part.this), [c.args.get("kind", c) for c in part.args.get("constraints") or ()]
         if part.args.get("kind") is None:
             self._refuse("a column without a type", "write its type as the ERP's catalog has it", part)
         if name in draft.columns:
