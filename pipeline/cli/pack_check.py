@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,7 +91,7 @@ class _Check:
             self._refuse(f"params: the pack has no parameter {name}", fix, CASES)
         for name, param in self.manifest.params.items():
             value, origin = self._value(name, param)
-            bound = _collect(self.report, lambda n=name, p=param, v=value: _typed(n, p, v))  # type: ignore[misc]
+            bound = _collect(self.report, partial(_typed, name, param, value))
             if bound is None:
                 one = _STAND_IN[param.type]
                 bound, origin = pack.value_of(name, param, [one] if param.many else one), "must be given"
@@ -125,7 +126,7 @@ class _Check:
         catalog = pack.Pack(self.folder.name, self.manifest, self.texts, params).complete(schema)
         self.report.catalog = catalog
         for text in self.texts:
-            described = _collect(self.report, lambda t=text: describe(t, catalog, params))  # type: ignore[misc]
+            described = _collect(self.report, partial(describe, text, catalog, params))
             self.report.queries += [described] if described is not None else []
         known = {d.kind for d in self.report.queries}
         if known:
