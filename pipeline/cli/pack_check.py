@@ -69,7 +69,8 @@ class _Check:
         if unknown := given.keys() - manifest.params.keys():
             takes = ", ".join(manifest.params) or "no parameters"
             raise UsageError(f"--param: the pack has no parameter {', '.join(sorted(unknown))}", f"it takes {takes}")
-        self.case_params = _collect(report, lambda: params_of(self.folder / CASES)) or {}
+        params = _collect(report, lambda: params_of(self.folder / CASES))
+        self.unreadable_cases, self.case_params = params is None, params or {}
         self.texts: tuple[MappingText, ...] = ()
         self.engine: Engine | None = None
 
@@ -152,7 +153,7 @@ class _Check:
         file, catalog = self.folder / CASES, self.report.catalog
         if not file.is_file():
             self.report.notes.append(f"there is no {CASES}: nothing shows that the queries say what you mean")
-        elif catalog is not None:
+        elif catalog is not None and not self.unreadable_cases:
             self.report.cases = known = _collect(self.report, lambda: read(file, catalog, self._yields()))
             engine = _collect(self.report, lambda: self._case_engine(catalog)) if not self.report.refused else None
             if known is not None and engine is not None:

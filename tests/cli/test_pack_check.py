@@ -86,6 +86,14 @@ def test_every_file_is_looked_at(typed: Typed, tmp_path: Path) -> None:
     assert "movements   qty" in out, "what is right is shown all the same"
 
 
+def test_cases_that_are_no_yaml_are_refused_once(typed: Typed, tmp_path: Path) -> None:
+    (scaffold(tmp_path / "my-erp") / "cases.yaml").write_text("cases: [")
+    code, out, _ = typed("pack", "check", "my-erp")
+    assert code == 2
+    assert out.count("my-erp/cases.yaml:1:9: is not YAML as cases are written") == 1
+    assert "1 thing refused" in out
+
+
 def test_every_wrong_key_of_pack_toml_is_named(typed: Typed, tmp_path: Path) -> None:
     folder = scaffold(tmp_path / "my-erp")
     (folder / "pack.toml").write_text('title = "x"\n[stock]\nauthority = "bin"\n[[probe]]\nsays = "y"\nsqll = "z"\n')
