@@ -44,7 +44,8 @@ def say(text: str) -> None:
 
 def quiet_libraries() -> None:
     """Libraries would log to stderr what our own errors say better; retries are part of the work."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    for name in ("aiokafka", "sqlglot"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     stamina.instrumentation.set_on_retry_hooks([])
 
 
@@ -72,7 +73,7 @@ def emit(rows: Iterable[Mapping[str, Any]], output: Output) -> None:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")
         sys.stdout.flush()
     elif rows:
-        Console(highlight=False, markup=False, width=_width(rows)).print(table(rows))
+        Console(highlight=False, markup=False, width=width(rows)).print(table(rows))
         sys.stdout.flush()
 
 
@@ -101,6 +102,6 @@ def _number(value: Any) -> bool:
         return False
 
 
-def _width(rows: list[Mapping[str, Any]]) -> int | None:
+def width(rows: Sequence[Mapping[str, Any]]) -> int | None:
     """A pipe or a file gets whole lines; a terminal its own width."""
     return None if sys.stdout.isatty() else 40 + 4 * max(sum(len(f"{k}{v}") for k, v in row.items()) for row in rows)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import apply, demo, get, status, verify, worker
+from pipeline.cli import apply, demo, get, pack, status, verify, worker
 from pipeline.cli.common import quiet_libraries, say
 from pipeline.domain.errors import OnhandError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 for command in (apply.apply, worker.worker, status.status, get.get, verify.verify, demo.demo):
     app.command()(command)
+app.add_typer(pack.app)
 
 
 @app.callback()

@@ -3,6 +3,7 @@
     OnhandError            exit code 1
     |- UsageError          exit code 2: what was typed or written in a file is wrong
     |  |- PackError        a pack's SQL or pack.toml; carries file, line and column
+    |  |  `- NotServedError  right by the pack contract, and not served by this version
     |  `- SettingsError    onhand.toml or an environment variable
     |- NotReadyError       a system we need is away or not set up (Connect, Kafka, Redis, the ERP)
     |- RefusedError        it is there, but not as it must be (topic settings, rights, eviction)
@@ -41,6 +42,10 @@ class PackError(UsageError):
     def __init__(self, what: str, fix: str = "", where: str = "") -> None:
         super().__init__(f"{where}: {what}" if where else what, fix)
         self.where = where
+
+
+class NotServedError(PackError):
+    """A pack asks for what this version does not serve yet."""
 
 
 class NotReadyError(OnhandError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pipeline.domain.codes import Codes, PlainCodes, blank
-from pipeline.domain.errors import PackError
+from pipeline.domain.errors import NotServedError, PackError
 
 DETAIL = ("variant", "location", "lot", "serial", "expiry", "owner", "project", "status")
 
@@ -76,9 +76,9 @@ def shape_of(keys: Sequence[str], amounts: Sequence[AmountLike], reserved: str) 
     """The shape of a stock query's result; `reserved` as pack.toml says it. Raises PackError on what is not served."""
     for name in ("org", "uom"):
         if name in keys:
-            raise PackError(f"stock.sql yields {name}, which is not served yet", f"leave {name} out of the query")
+            raise NotServedError(f"stock.sql yields {name}, which is not served yet", f"leave {name} out of the query")
     if reserved not in ("stock", "none"):
-        raise PackError(f"[stock] reserved = {reserved!r} is not served yet", 'use "stock" or "none"')
+        raise NotServedError(f"[stock] reserved = {reserved!r} is not served yet", 'use "stock" or "none"')
     item, warehouse = _dimension("item", keys), _dimension("warehouse", keys)
     by_name = {a.name: i for i, a in enumerate(amounts)}
     if item is None or warehouse is None or "on_hand" not in by_name:

@@ -14,7 +14,7 @@ from pipeline.domain.catalog import Catalog, Table
 from pipeline.domain.errors import PackError
 from pipeline.query.binding import Params, bind
 from pipeline.query.nodes import check_growth, check_nodes
-from pipeline.query.place import MappingText
+from pipeline.query.place import MappingText, closest
 from pipeline.query.spelling import check_ends, check_size, check_spelling
 
 __all__ = ["Params", "Parsed", "fold_name", "parse_query"]
@@ -109,7 +109,8 @@ def _find_table(text: MappingText, node: exp.Table, name: str, catalog: Catalog)
 
     tables = [t for t in catalog.tables.values() if matches(t)]
     if not tables:
-        text.refuse(node, "no such table in the ERP's catalog", "correct its name, or name the ERP version's variant")
+        near = closest(name, (t.short for t in catalog.tables.values()))
+        text.refuse(node, "no such table in the ERP's catalog", f"correct its name{near or ', or add a variant'}")
     if len(tables) > 1:
         names = ", ".join(sorted(t.name for t in tables))
         text.refuse(node, "several tables have this name", f"write one of {names}")
@@ -163,4 +164,5 @@ def _check_columns(text: MappingText, tree: exp.Expr, schema: Mapping[str, set[s
             if source is None:
                 text.refuse(column, "unknown or ambiguous column", "write alias.column with a column that exists")
             if isinstance(source, exp.Table) and source.name in schema and column.name not in schema[source.name]:
-                text.refuse(column, "no such column in the ERP's catalog", "correct its name")
+                near = closest(column.name, schema[source.name])
+                text.refuse(column, "no such column in the ERP's catalog", f"correct its name{near}")

@@ -1,9 +1,10 @@
 """Where in a pack's file something stands, and the refusal that says so."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import NoReturn
 
 from sqlglot import exp
@@ -55,3 +56,9 @@ def _start(node: exp.Expr) -> int:
                 return int(part.meta["start"])
         outer = outer.parent
     return 0
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """What to add to a fix: the known name spelled nearly like `name`, if there is one."""
+    near = get_close_matches(name.lower(), {k.lower() for k in known}, 1)
+    return f": {near[0]}?" if near else ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from pipeline.query.contract import CONTRACTS, WITH_ID
-from pipeline.query.place import MappingText
+from pipeline.query.place import MappingText, closest
 
 
 def is_grouped(arm: exp.Select) -> bool:
@@ -32,7 +32,8 @@ class Shape:
         names = [e.alias_or_name.lower() for e in arm.expressions]
         for name, expression in zip(names, arm.expressions, strict=True):
             if name not in contract.keys and name not in contract.amounts and name != "line_id":
-                fix = f"{text.kind}.sql may yield {', '.join(sorted(contract.keys | set(contract.amounts)))}"
+                known = sorted(contract.keys | set(contract.amounts))
+                fix = f"correct its name{closest(name, known)}   ({text.kind}.sql may yield {', '.join(known)})"
                 text.refuse(expression, f"{name or 'a column without a name'} is no column of {text.kind}.sql", fix)
             if names.count(name) > 1:
                 text.refuse(expression, f"{name} is yielded twice", "remove one")

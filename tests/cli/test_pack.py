@@ -115,7 +115,7 @@ def test_wrong_parameters(folder: Path, params: dict[str, object], says: str) ->
     ("text", "says"),
     [
         ("title = ", "pack.toml: is not TOML"),
-        ('title = "x"', "dialect: Field required"),
+        ('title = "x"', "dialect: is missing"),
         (MANIFEST + '[stock]\nreserved = "maybe"', "stock.reserved"),
         (MANIFEST + "[stok]", "stok"),
     ],

@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 
 from infra.demo import attach
 from pipeline import pack
+from pipeline.manifest import Probe
 
 FOLDER = files("connectors") / "tryton"
 CASES = yaml.safe_load((FOLDER / "cases.yaml").read_text())
@@ -62,7 +63,7 @@ def test_probes_name_deep_trees_and_stock_outside_warehouses(tryton_url: str) ->
 _MOVE = {"id": 1, "company": 1, "product": 1, "internal_quantity": 1}
 
 
-def _offenders(erp: psycopg.Connection[Any], probe: pack.Probe) -> list[int]:
+def _offenders(erp: psycopg.Connection[Any], probe: Probe) -> list[int]:
     return [row[0] for row in erp.execute(probe.sql)]
 
 

@@ -4,7 +4,7 @@ import re
 
 from infra.stack.site import ROOT
 
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/runbook.md")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/runbook.md", "docs/map-your-own-erp.md")
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
@@ -17,6 +17,11 @@ def blocks(document: str, language: str) -> list[str]:
     """Its fenced blocks of one language, outdented."""
     found = _FENCE.findall(text(document))
     return [re.sub(f"^{indent}", "", body, flags=re.MULTILINE) for indent, name, body in found if name == language]
+
+
+def steps(document: str) -> list[tuple[str, str]]:
+    """All its fenced blocks in order: language, text."""
+    return [(name, body) for _, name, body in _FENCE.findall(text(document))]
 
 
 def spans(document: str) -> list[str]:

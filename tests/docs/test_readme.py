@@ -59,6 +59,7 @@ def test_every_command_of_the_readme_is_one_that_ci_runs() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_onhand_command_named_exists(document: str) -> None:
     known = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    known |= {group.typer_instance.info.name for group in app.registered_groups if group.typer_instance}
     typed = [line for language in ("sh", "") for block in blocks(document, language) for line in block.splitlines()]
     named = re.findall(
         r"(?:^|\s|/)onhand ([a-z]+)", "\n".join([*spans(document), *[x for x in typed if "──" not in x]])

@@ -3,10 +3,9 @@
 import datetime
 from pathlib import Path
 
-from sqlglot import exp, parse
-
-from pipeline.domain.catalog import Catalog, Column, Table
+from pipeline.domain.catalog import Catalog
 from pipeline.query import MappingText
+from pipeline.query import catalog_of as ddl_catalog
 
 PACKS = Path(__file__).parent / "packs"
 DIALECTS = {
@@ -34,26 +33,8 @@ PARAMS = {
 
 
 def catalog_of(ddl: str, dialect: str, schema: str | None = None) -> Catalog:
-    """A catalog from CREATE TABLE statements with inline or trailing keys."""
-    return Catalog.of(dialect, *(_table(t, dialect, schema or SCHEMAS[dialect]) for t in parse(ddl, read=dialect) if t))
-
-
-def _table(create: exp.Expr, dialect: str, schema: str) -> Table:
-    columns, pk, unique = {}, (), []
-    for e in create.this.expressions:
-        if isinstance(e, exp.ColumnDef):
-            kinds = [c.kind for c in e.args.get("constraints") or ()]
-            is_pk = any(isinstance(k, exp.PrimaryKeyColumnConstraint) for k in kinds)
-            required = is_pk or any(isinstance(k, exp.NotNullColumnConstraint) for k in kinds)
-            columns[e.name] = Column(e.name, e.args["kind"].sql(dialect), nullable=not required)
-            pk = (e.name,) if is_pk else pk
-            if any(isinstance(k, exp.UniqueColumnConstraint) for k in kinds):
-                unique.append((e.name,))
-        elif isinstance(e, exp.PrimaryKey):
-            pk = tuple(c.name for c in e.expressions)
-        elif isinstance(e, exp.UniqueColumnConstraint):
-            unique.append(tuple(c.name for c in e.this.expressions))
-    return Table(f"{schema}.{create.this.this.name}", columns, pk, tuple(unique))
+    """A catalog from CREATE TABLE statements; unqualified tables lie where the drafted packs look for them."""
+    return ddl_catalog(ddl, dialect, schema or SCHEMAS[dialect])
 
 
 def pack(name: str) -> tuple[Catalog, list[MappingText], dict]:
