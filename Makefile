@@ -1,10 +1,10 @@
 # Bare `make` prints this list. Everything is installed by infra/bootstrap.sh on the first use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz-text clean
+.PHONY: help setup demo test check bench fuzz-query fuzz-text clean
 BIN := .venv/bin
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install everything, Alertmanager too
 	@sh infra/bootstrap.sh all
@@ -28,6 +28,10 @@ check: ## lint, format, types, import layers
 bench: ## the benchmarks, with their figures
 	@sh infra/bootstrap.sh test
 	$(BIN)/python -m bench
+
+fuzz-query: ## random mappings against PostgreSQL and MariaDB; MINUTES=10 [SEED=n], or DIALECT= SHAPE= SEED= of a difference
+	@sh infra/bootstrap.sh test
+	$(BIN)/python -m tests.query.differential $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(DIALECT),--dialect $(DIALECT)) $(if $(SHAPE),--shape $(SHAPE))
 
 fuzz-text: ## mutated SQL and pack files against the mapping engine; MINUTES=10 SEED=7
 	@sh infra/bootstrap.sh test

@@ -31,11 +31,12 @@ class Indexes(Protocol):
 
 @dataclass
 class BranchCode:
-    """A compiled branch up to the point where its keys and amounts are known."""
+    """A compiled branch up to the point where its keys and amounts are known; `words` are the texts in each key."""
 
     branch: Branch
     body: Writer
     keys: list[Value]
+    words: list[list[str]]
     amounts: list[Value]
     moved: str
     uses_today: bool
@@ -62,8 +63,9 @@ class BranchCompiler:
             pending = self._filter(pending)
         self._load([*self.branch.keys, *self.branch.amounts])
         keys = [self._key(e) for e in self.branch.keys]
+        words = [[w.name for w in e.find_all(exp.Literal) if w.is_string] for e in self.branch.keys]
         amounts = [self._amount(e) for e in self.branch.amounts]
-        return BranchCode(self.branch, self.body, keys, amounts, self._moved(), self.expressions.uses_today)
+        return BranchCode(self.branch, self.body, keys, words, amounts, self._moved(), self.expressions.uses_today)
 
     def _column(self, alias: str, name: str) -> Value:
         table = self.branch.tables[alias]
@@ -142,21 +144,7 @@ class BranchCompiler:
         kind = value.type.kind
         if kind in ("other", "json") or (kind == "number" and (value.type.scale or value.type.approx)):
             self.branch.text.refuse(node, f"a key of type {kind} with decimals or unknown type", _FIX_KEY)
-        if not value.type.fold:
-            return value
-        return self._spelled(node, value)
-
-    def _spelled(self, node: exp.Expr, value: Value) -> Value:
-        """Texts equal for the ERP are one key under the first spelling seen; the query's own words come first."""
-        memo = FOLDS[value.type.fold]
-        spellings = self.indexes.names[f"SPELL_{memo}"]
-        for literal in node.find_all(exp.Literal):
-            if literal.is_string:
-                spellings.add_word(self.indexes.names[memo][literal.name], literal.name)
-        name = f"w{len(self.body.lines)}_{self.expressions.names}"
-        self.expressions.names += 1
-        code = f"(None if ({name} := {value.code}) is None else SPELL_{memo}.setdefault({memo}[{name}], {name}))"
-        return Value(code, value.type, value.nullable)
+        return value
 
     def _amount(self, node: exp.Expr) -> Value:
         value = self.expressions.value(node)

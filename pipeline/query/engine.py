@@ -92,7 +92,7 @@ def _key_reader(type_: Type, dialect: str, names: dict[str, Any]) -> Callable[[A
         return _text_reader(type_, dialect, names)
     readers: dict[str, Callable[[Any], Any]] = {
         "number": int,
-        "boolean": bool,
+        "boolean": lambda v: any(v) if isinstance(v, bytes) else bool(v),  # MySQL's driver gives a BIT as bytes
         "date": lambda v: iso_date(_iso(v)[:10]),
         "timestamp": lambda v: iso_timestamp(_iso(v)),
     }

@@ -150,6 +150,8 @@ class Expressions(Scalars):
 
     def _truth(self, node: exp.Expr, want: bool) -> str:
         value = self.value(node)
+        if value.type.kind == "null":
+            return "False"
         if value.type.kind == "boolean" and self.dialect in ("postgres", "mysql"):
             return f"({value.code} is {want})"
         if value.type.kind == "number" and value.type.integer and self.dialect == "mysql":

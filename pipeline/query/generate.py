@@ -53,11 +53,26 @@ class Generator:
         key_types = [self._common(plan, [c.keys[i] for c in codes], key=True) for i in range(len(plan.keys))]
         amount_types = [self._common(plan, [c.amounts[i] for c in codes]) for i in range(len(plan.amounts))]
         for code in codes:
+            code.keys = [self._spelled(i, code, type_) for i, type_ in enumerate(key_types)]
             self.branches.append(code)
             for sign in ("+", "-"):
                 self._run(self._contribution(len(self.branches) - 1, number, code, amount_types, sign))
             self._run([f"def moved_{len(self.branches) - 1}(row, lo, hi): return {code.moved}"])
         return key_types, amount_types
+
+    def _spelled(self, at: int, code: BranchCode, type_: Type) -> Value:
+        """Texts equal for the ERP are one key under the first spelling seen; the query's own words come first.
+
+        `type_` is of all arms: a literal is compared by the collation of the columns it stands under.
+        """
+        value = code.keys[at]
+        if not type_.fold:
+            return value
+        memo, name = FOLDS[type_.fold], f"w{at}"
+        for word in code.words[at]:
+            self.names[f"SPELL_{memo}"].add_word(self.names[memo][word], word)
+        spelled = f"(None if ({name} := {value.code}) is None else SPELL_{memo}.setdefault({memo}[{name}], {name}))"
+        return Value(spelled, value.type, value.nullable)
 
     def _common(self, plan: QueryPlan, arms: list[Value], *, key: bool = False) -> Type:
         """The type of one output column over all arms."""

@@ -84,7 +84,7 @@ class Operands(ABC):
         return (f"(None if {tests} else {code})", True) if tests else (code, False)
 
     def _number(self, node: exp.Expr, value: Value) -> Value:
-        if value.type.kind != "number":
+        if value.type.kind not in ("number", "null"):
             self.refuse(node, f"arithmetic on a {value.type.kind}", "compute with numeric columns only")
         return value
 
@@ -96,7 +96,7 @@ class Operands(ABC):
         if factor == 1 or value.type.kind == "null":
             return value
         if value.is_constant:
-            return constant(value.constant * factor, type_)
+            return constant(None if value.constant is None else value.constant * factor, type_)
         code, nullable = self._lifted([value], lambda codes: f"({codes[0]} * {factor})")
         return Value(code, type_, nullable)
 
@@ -138,7 +138,7 @@ class Operands(ABC):
         if value.type.kind != "date":
             return value
         if value.is_constant:
-            return constant(value.constant + MIDNIGHT, TIMESTAMP)
+            return constant(None if value.constant is None else value.constant + MIDNIGHT, TIMESTAMP)
         code, nullable = self._lifted([value], lambda codes: f"({codes[0]} + {MIDNIGHT!r})")
         return Value(code, TIMESTAMP, nullable)
 
@@ -147,7 +147,7 @@ class Operands(ABC):
         if len({t.fold for t in columns}) > 1:
             self.refuse(node, "texts of different collations", "compare columns of one collation")
         chars = {t.char for t in columns}
-        if len(chars) > 1 and self.dialect != "mysql":
+        if len(chars) > 1:
             self.refuse(node, "CHAR beside VARCHAR compares by rules of its own", "use columns of one type")
         if not columns:
             return values

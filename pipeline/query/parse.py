@@ -8,6 +8,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import OptimizeError, ParseError, TokenError
 from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 from sqlglot.optimizer.qualify import qualify
+from sqlglot.schema import MappingSchema
 from sqlglot.tokenizer_core import Token
 
 from pipeline.domain.catalog import Catalog, Table
@@ -122,12 +123,14 @@ def _qualify(text: MappingText, tree: exp.Expr, dialect: str, tables: Mapping[st
     rules = "mysql, normalization_strategy=case_insensitive" if dialect == "mysql" else dialect
     columns = {k: {fold_name(dialect, c) for c in t.columns} for k, t in tables.items()}
     schema: dict[str, object] = {k: {fold_name(dialect, c): "text" for c in t.columns} for k, t in tables.items()}
+    # the names are folded by their dialect already; a quoted one keeps its capitals
+    known = MappingSchema(schema, dialect=rules, normalize=False)
     try:
         tree = normalize_identifiers(tree, dialect=rules)
         _check_aliases(text, tree)
         _check_columns(text, tree, columns, resolved=False)
         tree = qualify(
-            tree, schema=schema, dialect=rules, expand_alias_refs=False, validate_qualify_columns=False,
+            tree, schema=known, dialect=rules, expand_alias_refs=False, validate_qualify_columns=False,
             quote_identifiers=False,
         )  # fmt: skip
     except OptimizeError as error:

@@ -21,7 +21,9 @@ def for_erp(plan: QueryPlan, params: Params) -> str:
     keys = ", ".join(f"q.{k}" for k in plan.keys)
     sums = "".join(f", SUM(q.{a})" for a in plan.amounts)
     head, body = "".join(pieces[:start]), "".join(pieces[start:]).strip()
-    return f"{head}SELECT {keys}, {count}{sums} FROM (\n{body}\n) q GROUP BY {keys}"  # noqa: S608 -- the pack author's own SQL
+    # SUM without GROUP BY yields a row even of no rows
+    kept = f" HAVING {count} > 0" if plan.grouped else ""
+    return f"{head}SELECT {keys}, {count}{sums} FROM (\n{body}\n) q GROUP BY {keys}{kept}"  # noqa: S608 -- the pack author's own SQL
 
 
 def _pieces(parsed: Parsed, params: Params) -> list[str]:
@@ -86,6 +88,7 @@ def _count_rows(plan: QueryPlan, pieces: list[str], start: int) -> None:
     ends = [*froms[1:], len(parsed.tokens)]
     if len(froms) != plan.arms:
         parsed.text.refuse(parsed.tree, "an arm in parentheses beside GROUP BY", "drop the parentheses, or GROUP BY")
-    for at, end in zip(froms, ends, strict=True):
+    for begin, at, end in zip([start, *froms], froms, ends, strict=False):
         grouped = any(not depths[i] and parsed.tokens[i].token_type == TokenType.GROUP_BY for i in range(at, end))
-        pieces[at] = f", {'COUNT(*)' if grouped else '1'} AS {ROWS}{pieces[at]}"
+        summed = any(parsed.tokens[i].text.upper() == "SUM" for i in range(begin, at))
+        pieces[at] = f", {'COUNT(*)' if grouped or summed else '1'} AS {ROWS}{pieces[at]}"

@@ -8,6 +8,7 @@ from sqlglot import exp
 from pipeline.query.casts import Casts
 from pipeline.query.operands import Value, constant
 from pipeline.query.types import BOOLEAN, DATE, INTEGER, NULL, Type, fold_of
+from pipeline.query.values import scaled
 
 _MOST_STEPS = 20_000  # values of one branch; nested NULLIFs double with each level
 
@@ -62,7 +63,7 @@ class Scalars(Casts):
             self.refuse(node, "a literal in scientific notation is a double", "write plain digits")
         size = max(len(number.as_tuple().digits), scale)
         type_ = Type("number", scale=scale, size=size) if "." in node.name else INTEGER
-        return constant(int(number.scaleb(scale)), type_)
+        return constant(scaled(scale)(node.name), type_)
 
     def _currentdate(self, _node: exp.Expr) -> Value:
         self.uses_today = True
@@ -70,6 +71,8 @@ class Scalars(Casts):
 
     def _neg(self, node: exp.Expr) -> Value:
         value = self._number(node, self.value(node.this))
+        if value.is_constant and value.constant is None:
+            return value
         if value.is_constant:
             return constant(-value.constant, value.type)
         code, nullable = self._lifted([value], lambda codes: f"(-{codes[0]})")
@@ -87,6 +90,8 @@ class Scalars(Casts):
     def _sum_of(self, node: exp.Expr, sign: str) -> Value:
         pair = [self._number(node, self.value(e)) for e in (node.this, node.expression)]
         types = [v.type for v in pair]
+        if NULL in types:
+            return constant(None, NULL)
         left, right = self.unified(node, pair)
         # One digit more for the carry; unified() has checked that the digits themselves fit.
         whole = max(t.size - t.scale for t in types) + 1
@@ -97,6 +102,8 @@ class Scalars(Casts):
     def _mul(self, node: exp.Expr) -> Value:
         pair = [self._number(node, self.value(e)) for e in (node.this, node.expression)]
         types = [v.type for v in pair]
+        if NULL in types:
+            return constant(None, NULL)
         scale, size = sum(t.scale for t in types), sum(t.size for t in types) + 1
         self._check_digits(node, Type("number", scale=scale, size=size), types, least_scale=6)
         type_ = _result_type(types, scale, size)

@@ -88,6 +88,8 @@ def _without_none(wire: Any) -> Any:
 
 def converter(type_: Type, dialect: str) -> Convert | None:
     """What turns a connector's value of a column into ours; None = it is ours already."""
+    if type_.flag:
+        return Memo(int).__getitem__
     if type_.kind == "number":
         return None if type_.integer else Memo(approximate if type_.approx else scaled(type_.scale)).__getitem__
     if type_.kind in ("date", "timestamp"):

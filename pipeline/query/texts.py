@@ -13,17 +13,23 @@ class Texts(Operands):
     """Case, trimming, parts, concatenation, JSON keys."""
 
     def _text(self, node: exp.Expr, value: Value) -> Value:
-        if value.type.kind != "text":
+        if value.type.kind not in ("text", "null"):
             self.refuse(node, f"a text function on a {value.type.kind}", "use it on text columns only")
         return value
 
     def _on_text(self, node: exp.Expr, build: Callable[[str], str], *, strips: bool = False) -> Value:
         """`strips`: what is left has no trailing blanks, so CHAR's padding does not matter any more."""
         value = self._text(node, self.value(node.this))
+        if value.type.kind == "null":
+            return value
         if value.type.char and not strips and self.dialect in ("tsql", "oracle"):
             self.refuse(node, "CHAR keeps its padding here", "write RTRIM(x)")
         code, nullable = self._lifted([value], lambda codes: build(codes[0]))
-        return self._made(code, replace(value.type, char=False, literal=False), nullable)
+        return self._made(code, replace(value.type, char=False, literal=self._stays_literal(value.type)), nullable)
+
+    def _stays_literal(self, type_: Type) -> bool:
+        """In MySQL a text made of literals still takes the other side's collation."""
+        return type_.literal and self.dialect == "mysql"
 
     def _made(self, code: str, type_: Type, nullable: bool) -> Value:
         """A computed text; Oracle has no empty one."""
@@ -89,7 +95,7 @@ class Texts(Operands):
         if self.dialect == "postgres" and isinstance(node, exp.DPipe) and all(v.type.kind != "text" for v in values):
             self.refuse(node, "|| without a text", "cast one side to text: a::text || b")
         texts = self.unified(node, [v for v in values if v.type.kind == "text"] or [constant("", Type("text"))])
-        type_ = replace(texts[0].type, size=0, char=False, literal=False)
+        type_ = replace(texts[0].type, size=0, char=False, literal=self._stays_literal(texts[0].type))
         if null_is_empty:
             codes = [self._or_empty(v) for v in values]
             return self._made(f"({' + '.join(codes)})", type_, nullable=False)
@@ -102,7 +108,7 @@ class Texts(Operands):
             self.refuse(node, "CHAR keeps its padding when concatenated", "write RTRIM(x)")
         whole = value.type.kind == "number" and not value.type.scale
         number_ok = whole and not (self.dialect == "tsql" and isinstance(node.parent, exp.Add))
-        if value.type.kind != "text" and not number_ok:
+        if value.type.kind not in ("text", "null") and not number_ok:
             self.refuse(node, f"concatenation of a {value.type.kind}", "concatenate texts and whole numbers")
         return value
 

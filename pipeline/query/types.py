@@ -29,6 +29,7 @@ class Type:
     literal   a text literal, or today as a text: takes the other side's collation
     binary    a text's order is that of its code points
     spelling  the ERP's own word for a type that is `other`
+    flag      MySQL's BOOLEAN, a TINYINT(1): the connector sends a number, or true and false for a table it saw made
     """
 
     kind: str
@@ -41,10 +42,13 @@ class Type:
     literal: bool = False
     binary: bool = False
     spelling: str = ""
+    flag: bool = False
 
     @property
     def wire(self) -> Any:
         """What the connector's JSON may hold."""
+        if self.flag:
+            return int | bool | None
         if self.kind == "number":
             return int | None if self.integer else str | int | float | None
         return bool | None if self.kind == "boolean" else str | None
@@ -77,7 +81,7 @@ def sql_type(declared: exp.DataType, spelling: str, dialect: str, collation: str
     """The type of a parsed SQL type, as a column's or a CAST's."""
     name = spelling.lower()
     if number := _number(declared, dialect):
-        return number
+        return replace(number, flag=True) if name == "tinyint(1)" else number
     if (name in ("bit", "bit(1)") and dialect in ("tsql", "mysql")) or declared.this == _T.BOOLEAN:
         return BOOLEAN if dialect != "mysql" or "bit" in name else INTEGER
     if declared.this in _TIMESTAMPS or (dialect == "oracle" and declared.this == _T.DATE):
@@ -112,7 +116,8 @@ def _text(declared: exp.DataType, name: str, dialect: str, collation: str | None
     if not known or declared.this == _T.NAME:
         return Type("other")
     sizes = [int(p.name) for p in declared.expressions if isinstance(p, exp.DataTypeParam) and p.name.isdigit()]
-    char = declared.this in (_T.CHAR, _T.NCHAR) or name == "bpchar"
+    # MySQL gives and compares a CHAR without its padding, so it is a text like any other.
+    char = dialect != "mysql" and (declared.this in (_T.CHAR, _T.NCHAR) or name == "bpchar")
     size = sizes[0] if sizes else 0
     return Type("text", char=char, fold=fold_of(dialect, collation), size=size, binary=is_binary(dialect, collation))
 

@@ -16,7 +16,10 @@ TRUTHS = (True, False, None)
 
 
 def engine_of(item: str, dialect: str = "postgres", *, amount: str = "1", where: str = ""):
-    sql = f"SELECT {item} AS item, 'W' AS warehouse, {amount} AS on_hand FROM q {where}"
+    return engine_of_sql(f"SELECT {item} AS item, 'W' AS warehouse, {amount} AS on_hand FROM q {where}", dialect)
+
+
+def engine_of_sql(sql: str, dialect: str = "postgres"):
     ddl = f"CREATE TABLE q (id int PRIMARY KEY, {NAMES[dialect]})"
     return compile_source([MappingText("stock", sql, "stock.sql")], catalog_of(ddl, dialect), {}, today="2026-11-22")
 
@@ -171,3 +174,39 @@ def test_binary_collations_compare_exactly():
     engine = compile_source([text], catalog, {})
     groups_of(engine, id=1, t="a")
     assert len(groups_of(engine, id=2, t="A")) == 2
+
+
+@pytest.mark.parametrize("used", ["UPPER(x)", "x || 'y'", "TRIM(x)", "SUBSTRING(x, 1, 2)", "COALESCE(LOWER(x), NULL)"])
+def test_a_text_that_is_null_in_one_arm(used):
+    sql = f"""SELECT {used} AS item, 'W' AS warehouse, 1 AS on_hand
+              FROM (SELECT q.t AS x FROM q UNION ALL SELECT NULL FROM q) m WHERE CONCAT(x, 'y') <> 'z'"""
+    assert {key[0] for key, _, _ in groups_of(engine_of_sql(sql), t="Abc")} == {
+        value_of(used.replace("x", "t"), t="Abc"),
+        None,
+    }
+
+
+@pytest.mark.parametrize("used", ["x", "-x", "x + n", "n * x", "COALESCE(x, n) - x", "CAST(x AS numeric(20,5))"])
+def test_a_number_that_is_null_in_one_arm(used):
+    sql = f"""SELECT 'i' AS item, 'W' AS warehouse, {used} AS on_hand
+              FROM (SELECT q.n AS x, q.n FROM q UNION ALL SELECT NULL, q.n FROM q) m"""
+    view = (engine := engine_of_sql(sql)).views["stock"]
+    ((_, count, sums),) = groups_of(engine, n="1.50")
+    assert (count, sums[0], view.amounts[0].scale) == (2, *amount_of(used.replace("x", "n"), n="1.50"))
+
+
+def test_a_condition_that_is_null_in_one_arm():
+    sql = """SELECT 'i' AS item, CASE WHEN x THEN 'yes' WHEN NOT x THEN 'no' ELSE 'unknown' END AS warehouse,
+                    1 AS on_hand
+             FROM (SELECT q.f AS x FROM q UNION ALL SELECT NULL FROM q) m"""
+    assert {key[1] for key, _, _ in groups_of(engine_of_sql(sql), f=False)} == {"no", "unknown"}
+
+
+def test_group_by_may_begin_with_a_parenthesis():
+    sql = "SELECT (q.a) AS item, 'W' AS warehouse, SUM(q.n) AS on_hand FROM q GROUP BY (q.a)"
+    assert groups_of(engine_of_sql(sql), a=1, n="1.50") == [((1, "W"), 1, (150,))]
+
+
+def test_a_literal_of_many_digits_is_not_rounded():
+    digits = "9999999999999999999999999999.9999999999"
+    assert amount_of(digits) == (int(digits.replace(".", "")), 10)

@@ -47,6 +47,15 @@ def test_arms_that_group_say_how_many_rows_they_had():
     assert text.startswith("SELECT q.item, q.warehouse, SUM(q.onhand_rows), SUM(q.on_hand)")
 
 
+def test_an_arm_of_one_sum_says_how_many_rows_it_had():
+    text = erp_sql(
+        "SELECT 'x' AS item, 'W' AS warehouse, SUM(n) AS on_hand FROM q UNION ALL SELECT item, 'W', n FROM q"
+    )
+    assert "SUM(n) AS on_hand, COUNT(*) AS onhand_rows FROM q" in text
+    assert ", 1 AS onhand_rows FROM q" in text
+    assert text.endswith("GROUP BY q.item, q.warehouse HAVING SUM(q.onhand_rows) > 0")
+
+
 def test_answers_compare_equal_whatever_the_driver_yields():
     catalog, texts, params = pack("odoo17")
     view = compile_source(texts, catalog, params).views["orders"]

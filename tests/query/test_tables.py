@@ -5,6 +5,7 @@ import json
 import msgspec
 import pytest
 
+from pipeline.domain.catalog import Catalog, Column, Table
 from pipeline.query import BadValueError, MappingText, compile_source
 from pipeline.query.values import (
     UNAVAILABLE,
@@ -196,3 +197,58 @@ def test_memos_are_bounded(monkeypatch):
 )
 def test_conversions(convert, value, expected):
     assert convert(value) == expected
+
+
+def test_quoted_names_keep_their_capitals():
+    ddl = """CREATE TABLE q (id int PRIMARY KEY, "Order" text, "user" int, n int);
+             CREATE TABLE "Item" ("Id" int PRIMARY KEY)"""
+    sql = """SELECT q."Order" AS item, i."Id" AS warehouse, q.n AS on_hand FROM q JOIN "Item" i ON i."Id" = q."user" """
+    engine = compile_source([MappingText("stock", sql, "stock.sql")], catalog_of(ddl, "postgres"), {})
+    assert engine.captured == {"public.q": ("id", "Order", "user", "n"), "public.Item": ("Id",)}
+
+
+def mysql_engine(sql, *columns):
+    table = Table("erp.q", {c.name: c for c in (Column("id", "int(11)", nullable=False), *columns)}, ("id",))
+    return compile_source([MappingText("stock", sql, "stock.sql")], Catalog.of("mysql", table), {})
+
+
+@pytest.mark.parametrize("sent", ["true", "1"])
+def test_a_boolean_of_mysql_comes_as_a_number_or_as_true_and_false(sent):
+    sql = "SELECT CONCAT('is ', q.f) AS item, q.f AS warehouse, q.f AS on_hand FROM q WHERE q.f"
+    engine = mysql_engine(sql, Column("f", "tinyint(1)"))
+    fold = engine.tables["erp.q"]
+    fold.upsert(msgspec.json.decode(f'{{"id": 1, "f": {sent}}}', type=fold.row_type))
+    assert groups(engine) == {("is 1", 1): (1, (1,))}
+
+
+def test_a_literal_is_spelled_by_the_collation_of_the_column_it_stands_under():
+    sql = "SELECT q.t AS item, 1 AS warehouse, 1 AS on_hand FROM q UNION ALL SELECT 'A', 1, 1 FROM q"
+    for collation, expected in (("utf8mb4_general_nopad_ci", ["A"]), ("utf8mb4_bin", ["A", "a"])):
+        engine = mysql_engine(sql, Column("t", "varchar(9)", collation=collation))
+        fold = engine.tables["erp.q"]
+        fold.upsert(fold.row_type(id=1, t="a"))
+        assert sorted(key[0] for key in groups(engine)) == expected
+
+
+def test_a_char_of_mysql_is_compared_by_its_collation_alone():
+    sql = "SELECT 'x' AS item, 'y' AS warehouse, 1 AS on_hand FROM q WHERE q.t = 'A '"
+    for collation, found in (("utf8mb4_nopad_bin", 0), ("utf8mb4_bin", 1)):
+        engine = mysql_engine(sql, Column("t", "char(3)", collation=collation))
+        fold = engine.tables["erp.q"]
+        fold.upsert(fold.row_type(id=1, t="A"))
+        assert len(groups(engine)) == found
+
+
+def test_a_text_made_of_literals_takes_the_collation_of_the_column_it_stands_under():
+    sql = """SELECT q.t AS item, CASE WHEN CONCAT('a', UPPER('b')) = q.t THEN 1 END AS warehouse, 1 AS on_hand FROM q
+             UNION ALL SELECT CONCAT('a', 7), 1, 1 FROM q"""
+    engine = mysql_engine(sql, Column("t", "varchar(9)", collation="utf8mb4_nopad_bin"))
+    fold = engine.tables["erp.q"]
+    fold.upsert(fold.row_type(id=1, t="aB"))
+    assert groups(engine) == {("aB", 1): (1, (1,)), ("a7", 1): (1, (1,))}
+
+
+def test_a_bit_of_mysql_comes_from_its_driver_as_bytes():
+    engine = mysql_engine("SELECT q.id AS item, q.b AS warehouse, 1 AS on_hand FROM q", Column("b", "bit(1)"))
+    view = engine.views["stock"]
+    assert [view.from_erp((1, v, 1, 1))[0] for v in (b"\0", b"\1", None)] == [(1, False), (1, True), (1, None)]
