@@ -36,6 +36,8 @@ def groups_of(engine: Engine, case: Case, dialect: str) -> list[Any]:
     # MySQL's flag is a number, which a test writes as a truth all the same.
     if dialect == "mysql" and "f" in row and row["f"] is not None:
         row["f"] = int(row["f"])
+    if dialect == "mysql":  # which gives a CHAR without its padding
+        row |= {c: row[c].rstrip(" ") for c in ("c", "c8") if row.get(c) is not None}
     table.upsert(msgspec.convert(row, table.row_type))
     return list(engine.views["stock"].groups())
 
