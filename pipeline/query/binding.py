@@ -31,17 +31,7 @@ def bind(text: MappingText, tokens: Sequence[Token], tree: exp.Expr, params: Par
     marks = {b.text: a.start for a, b in pairwise(tokens) if a.token_type == TokenType.COLON}
     for mark in list(tree.find_all(exp.Placeholder)):
         _bind_one(text, marks.get(mark.name, 0), mark, params)
-    kinds = (
-        exp.National,
-        exp.DateStrToDate,
-        exp.Cast,
-        exp.DateTrunc,
-        exp.Anonymous,
-        exp.Trunc,
-        exp.TimeToStr,
-        exp.ToChar,
-    )
-    for node in list(tree.find_all(*kinds, exp.Convert)):
+    for node in list(tree.find_all(*_SPELLED)):
         if dialect == "oracle" and type(node) is exp.Cast:
             _check_session_date(text, node)
         if plain := _plain(node, dialect):

@@ -49,6 +49,13 @@ def _each(pattern: str, *words: dict[str, str]) -> dict[str, str]:
     return {d: pattern.format(*(w[d] for w in words)) for d in DIALECTS}
 
 
+def sql_of(case: Case, dialect: str) -> str:
+    said = case.spellings[dialect]
+    parts = {"item": "'x'", "amount": "1", "where": ""} | {case.place: said}
+    condition = f" WHERE {parts['where']}" if parts["where"] else ""
+    return f"SELECT {parts['item']} AS item, 'W' AS warehouse, {parts['amount']} AS on_hand FROM q{condition}"
+
+
 item, amount, where = "item", "amount", "where"
 _DAY = {"postgres": "CURRENT_DATE", "mysql": "CURDATE()", "tsql": "CAST(GETDATE() AS date)", "oracle": "TRUNC(SYSDATE)"}
 _DATE = dict.fromkeys(DIALECTS, "DATE '2026-11-10'") | {"tsql": "CAST('2026-11-10' AS date)"}

@@ -11,18 +11,11 @@ import pytest
 
 from pipeline.domain.errors import PackError
 from pipeline.query import Engine, MappingText, compile_source
-from tests.query.constructs import CASES, COLUMNS, DIALECTS, TODAY, Case
+from tests.query.constructs import CASES, COLUMNS, DIALECTS, TODAY, Case, sql_of
 from tests.query.schemas import catalog_of
 
 ACCEPTED = [(c, d) for c in CASES for d in c.spellings if d not in c.refusals]
 REFUSED = [(c, d) for c in CASES for d in c.refusals]
-
-
-def sql_of(case: Case, dialect: str) -> str:
-    said = case.spellings[dialect]
-    parts = {"item": "'x'", "amount": "1", "where": ""} | {case.place: said}
-    condition = f" WHERE {parts['where']}" if parts["where"] else ""
-    return f"SELECT {parts['item']} AS item, 'W' AS warehouse, {parts['amount']} AS on_hand FROM q{condition}"
 
 
 def engine_of(case: Case, dialect: str) -> Engine:

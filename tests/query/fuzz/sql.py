@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pipeline.domain.catalog import Catalog
 from pipeline.domain.errors import PackError
 from pipeline.query import MappingText, compile_source
-from tests.query.constructs import CASES
-from tests.query.schemas import DIALECTS, pack
+from tests.query.constructs import CASES, COLUMNS, sql_of
+from tests.query.schemas import DIALECTS, catalog_of, pack
 
 PLACED = re.compile(r"[\w/]+\.sql:\d+:\d+")
 SLOW = 20.0  # CPU seconds of one text, shared runners included: a thousand times the usual
@@ -53,30 +53,34 @@ _SPLICES = sorted({s for case in CASES for s in case.spellings.values()})
 
 @dataclass(frozen=True)
 class Base:
-    """A query of a pack, as its lexemes."""
+    """A query of a pack, or one of a single construct, as its lexemes."""
 
     name: str
     kind: str
-    dialect: str
     lexemes: tuple[str, ...]
 
 
 def _bases() -> tuple[dict[str, tuple[Catalog, dict]], list[Base]]:
     catalogs, bases = {}, []
-    for name, dialect in DIALECTS.items():
+    for name in DIALECTS:
         catalog, texts, params = pack(name)
         catalogs[name] = (catalog, params)
-        bases += [Base(name, t.kind, dialect, tuple(_LEXEME.findall(t.sql))) for t in texts]
+        bases += [Base(name, t.kind, tuple(_LEXEME.findall(t.sql))) for t in texts]
+    for dialect, columns in COLUMNS.items():
+        catalogs[dialect] = (catalog_of(f"CREATE TABLE q ({columns})", dialect), {})
+        sqls = (sql_of(case, dialect) for case in CASES if dialect in case.spellings)
+        bases += [Base(dialect, "stock", tuple(_LEXEME.findall(sql))) for sql in sqls]
     return catalogs, bases
 
 
 CATALOGS, BASES = _bases()
+PACKS = sum(base.name in DIALECTS for base in BASES)
 _ALL_LEXEMES = sorted({lexeme for base in BASES for lexeme in base.lexemes if not lexeme.isspace()})
 
 
 @dataclass(frozen=True)
 class Example:
-    """One text for the catalog of one pack."""
+    """One text for one catalog."""
 
     name: str
     kind: str
@@ -94,8 +98,8 @@ _junk = st.one_of(
 
 @st.composite
 def examples(draw: st.DrawFn) -> Example:
-    """A shipped or drafted query after one to six changes."""
-    base = draw(st.sampled_from(BASES))
+    """A query after one to six changes."""
+    base = draw(st.sampled_from(BASES[:PACKS]) | st.sampled_from(BASES[PACKS:]))
     lexemes = list(base.lexemes)
     for _ in range(draw(st.integers(1, 6))):
         at = draw(st.integers(0, len(lexemes) - 1))
