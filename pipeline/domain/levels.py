@@ -280,7 +280,12 @@ class StockLevels:
 
 def _without_reborn(documents: list[Document]) -> list[Document]:
     """A key that ends and begins in one go (two codes swapped) is shown as it is, not as ended."""
-    live = {d.key for d in documents if d.fields}
+    live = {d.key: d for d in documents if d.fields}
+    for ended in documents:
+        if ended.recovered and not ended.fields and ended.key in live:
+            # its negative quantity was shown under this key; whoever has the key now takes it back
+            heir = live[ended.key]
+            heir.recovered = not heir.negative
     return [d for d in documents if d.fields or d.key not in live]
 
 

@@ -71,6 +71,18 @@ def test_an_item_without_a_code_and_items_sharing_one_are_never_merged() -> None
     }
 
 
+def test_a_code_that_changes_hands_takes_back_the_negative_quantity_shown_under_it() -> None:
+    levels = stock_levels("stock", View(), "stock")
+    levels.absorb([row(7, "RIM", 1, 1, 5)], 1, 0)
+    assert {d.key: d.negative for d in levels.documents() if d.negative} == {"stock:{RIM}:WH": "-4"}
+    levels.absorb([row(7, "RIM", 1, 0, count=0), row(8, "RIM", 1, 3)], 2, 0)
+    assert {d.key for d in levels.documents() if d.recovered} == {"stock:{RIM}:WH"}
+    levels.absorb([row(8, "RIM", 1, 0, count=0), row(9, "RIM", 1, 3, 9)], 3, 0)
+    documents = levels.documents()
+    assert {d.key: d.negative for d in documents if d.negative} == {"stock:{RIM}:WH": "-6"}
+    assert not any(d.recovered for d in documents)
+
+
 def test_two_codes_swapped_in_one_transaction_keep_their_keys_live() -> None:
     levels = stock_levels("stock", View(), "stock")
     levels.absorb([row(7, "A", 1, 1), row(8, "B", 1, 2)], 1, 0)

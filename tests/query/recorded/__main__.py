@@ -22,8 +22,8 @@ from tests.query.differential.shapes import SHAPES
 from tests.query.recorded.case import FILE, Case, History, save
 from tests.query.recorded.documents import Expected
 
-HISTORIES = 3  # of a case: compiling costs as much as playing four
-SEEDS = 14  # candidates a shape and dialect
+HISTORIES = 6  # of a case: compiling costs more than playing them
+SEEDS = 12  # candidates a shape and dialect
 SECONDS = 0.9  # CPU time of all replays
 ROOT = Path(pipeline.__file__).parent
 MEASURED = [str(ROOT / "query" / "*.py"), str(ROOT / "domain" / "*.py")]

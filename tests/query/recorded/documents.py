@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
 from pipeline.domain.shape import DETAIL
 from pipeline.query import View
 
@@ -32,9 +30,9 @@ def serving_of(view: View) -> Serving:
 
 
 class Expected:
-    """Asks PostgreSQL, inside a transaction in which the tables hold the rows."""
+    """Asks PostgreSQL, by a psycopg connection inside a transaction in which the tables hold the rows."""
 
-    def __init__(self, connection: psycopg.Connection[Any], view: View) -> None:
+    def __init__(self, connection: Any, view: View) -> None:
         self.connection, self.view = connection, view
         self.dimensions = [d for d in ("item", "warehouse", *DETAIL) if d in view.keys or f"{d}_id" in view.keys]
         self.detail = self.dimensions[2:]
