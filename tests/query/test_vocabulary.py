@@ -142,6 +142,9 @@ TEXTS = [
 # What the parser forgives, and a database does not: (dialect, text, words of the refusal)
 FORGIVEN = [
     ("postgres", "^FROM q", "does not begin with FROM"),
+    ("tsql", "^IF 1 = 1 " + START, "does not begin with IF"),
+    ("tsql", START + "; ^IF 1 = 1 " + START, "a second statement"),
+    ("postgres", "^'a'", "does not begin with a"),
     ("postgres", "WITH m AS (^FROM q) " + START, "FROM without a SELECT"),
     ("mysql", START + "^FROM q", "FROM without a SELECT"),
     ("postgres", "SELECT t AS item, 'W' AS warehouse, 1 AS on_hand^, FROM q", "nothing stands behind"),
