@@ -311,12 +311,13 @@ def test_small_texts_that_explode(sql: str, says: str) -> None:
 
 
 @pytest.mark.parametrize("node", REACHED)
-def test_nodes(node: str) -> None:
+def test_nodes(node: str, caplog: pytest.LogCaptureFixture) -> None:
     dialect, sql = REACHED[node]
     error = refusal_of(sql, dialect)
     what, fix = NODE_FIXES[node]
     assert (what in error.what, error.fix) == (True, fix), error
     assert PLACED.fullmatch(error.where)
+    assert not caplog.records, "the parser talks to nobody"
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
