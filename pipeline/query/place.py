@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import NoReturn
 
-from sqlglot import exp
+from sqlglot import ErrorLevel, exp
 
 from pipeline.domain.errors import PackError
 
@@ -38,7 +38,8 @@ class MappingText:
     def refuse(self, node: exp.Expr, what: str, fix: str = "") -> NoReturn:
         """Raise PackError at the first place of `node`, or of what it stands in, that the parser remembers."""
         # our own names for tables say nothing to authors
-        quoted = re.sub(r"\b(s\d+\.(?=\w)|t\d+ AS )", "", " ".join(node.sql(comments=False).split()))
+        written = node.sql(comments=False, unsupported_level=ErrorLevel.IGNORE)
+        quoted = re.sub(r"\b(s\d+\.(?=\w)|t\d+ AS )", "", " ".join(written.split()))
         shown = quoted if len(quoted) <= 60 else f"{quoted[:57]}..."
         raise PackError(f"{what}: {shown}", fix, self.at(_start(node)))
 

@@ -54,6 +54,7 @@ def check_spelling(text: MappingText, dialect: str, tokens: Sequence[Token]) -> 
         end = token.end + 1
         _check_quoting(text, dialect, tokens, i)
         _check_word(text, dialect, words, i, token)
+        _check_beginning(text, words, i, token)
         scopes.follow(i)
     _check_gap(text, dialect, end, len(text.sql))
     scopes.finish()
@@ -112,12 +113,19 @@ def _check_word(text: MappingText, dialect: str, words: Sequence[str], i: int, t
         word = "IS DISTINCT"
     if fix := FOREIGN[dialect].get(word) or REFUSED.get(word):
         text.refuse_at(token.start, f"{word} is not part of a mapping query", fix)
-    if i == 0 and word not in ("SELECT", "WITH", "("):
-        text.refuse_at(token.start, f"a query does not begin with {word}", "write SELECT .. [UNION ALL SELECT ..]")
     if not word[0].isalnum() and word not in SIGNS:
         text.refuse_at(token.start, f"{word} is not part of a mapping query", f"use {' '.join(sorted(SIGNS))}")
     if word == "UNION" and words[i + 1 : i + 2] != ["ALL"]:
         text.refuse_at(token.start, "UNION without ALL is not part of a mapping query", "write UNION ALL")
+
+
+def _check_beginning(text: MappingText, words: Sequence[str], i: int, token: Token) -> None:
+    if i == 0 and words[0] not in ("SELECT", "WITH", "("):
+        text.refuse_at(
+            token.start, f"a query does not begin with {token.text}", "write SELECT .. [UNION ALL SELECT ..]"
+        )
+    if i and words[i - 1] == ";" and words[i] != ";":
+        text.refuse_at(token.start, "a second statement", "write exactly one query in a file")
 
 
 def _refuse_call(text: MappingText, dialect: str, word: str, token: Token) -> None:

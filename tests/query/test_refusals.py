@@ -97,7 +97,7 @@ CASES = [
     (BASE.format("q.n") + " WHERE (", "2:14", "this ( is never closed", "the )"),
     (BASE.format("q.n") + " WHERE q.n q.n", "2:18", "cannot be read", "postgres"),
     (BASE.format("q.n") + "; DELETE FROM q", "2:9", "DELETE", "only reads"),
-    (BASE.format("q.n") + "; " + BASE.format("q.n"), "1:1", "2 statements", "exactly one"),
+    (BASE.format("q.n") + "; " + BASE.format("q.n"), "2:9", "a second statement", "exactly one"),
     (BASE.format("q.n") + " WHERE q.item = 'a", "", "inside a quote", "close it"),
     ("SELECT 1 AS item, 2 AS warehouse, 3 AS on_hand", "", "without FROM", "table"),
     (BASE.format("1e3"), "", "scientific", "plain digits"),

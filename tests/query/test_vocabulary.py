@@ -142,6 +142,9 @@ TEXTS = [
 # What the parser forgives, and a database does not: (dialect, text, words of the refusal)
 FORGIVEN = [
     ("postgres", "^FROM q", "does not begin with FROM"),
+    ("tsql", "^IF 1 = 1 " + START, "does not begin with IF"),
+    ("tsql", START + "; ^IF 1 = 1 " + START, "a second statement"),
+    ("postgres", "^'a'", "does not begin with a"),
     ("postgres", "WITH m AS (^FROM q) " + START, "FROM without a SELECT"),
     ("mysql", START + "^FROM q", "FROM without a SELECT"),
     ("postgres", "SELECT t AS item, 'W' AS warehouse, 1 AS on_hand^, FROM q", "nothing stands behind"),
@@ -308,12 +311,13 @@ def test_small_texts_that_explode(sql: str, says: str) -> None:
 
 
 @pytest.mark.parametrize("node", REACHED)
-def test_nodes(node: str) -> None:
+def test_nodes(node: str, caplog: pytest.LogCaptureFixture) -> None:
     dialect, sql = REACHED[node]
     error = refusal_of(sql, dialect)
     what, fix = NODE_FIXES[node]
     assert (what in error.what, error.fix) == (True, fix), error
     assert PLACED.fullmatch(error.where)
+    assert not caplog.records, "the parser talks to nobody"
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
