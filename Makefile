@@ -1,12 +1,12 @@
 # Bare `make` prints this list. Everything is installed by infra/bootstrap.sh on the first use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz-query clean
+.PHONY: help setup demo test check bench fuzz-query fuzz-text clean
 BIN := .venv/bin
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install everything, MariaDB and Alertmanager too
+setup: ## install everything, Alertmanager too
 	@sh infra/bootstrap.sh all
 
 demo: ## a real ERP's live stock in Redis; ONCE=1: run the story once, without a terminal, exit with verify's code
@@ -32,6 +32,10 @@ bench: ## the benchmarks, with their figures; WHAT=engine: only that one
 fuzz-query: ## random mappings against PostgreSQL and MariaDB; MINUTES=10 [SEED=n], or DIALECT= SHAPE= SEED= of a difference
 	@sh infra/bootstrap.sh test
 	$(BIN)/python -m tests.query.differential $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(DIALECT),--dialect $(DIALECT)) $(if $(SHAPE),--shape $(SHAPE))
+
+fuzz-text: ## mutated SQL and pack files against the mapping engine; MINUTES=10 SEED=7
+	@sh infra/bootstrap.sh test
+	@$(BIN)/python -m tests.query.fuzz --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 clean: ## delete what was built, downloaded or recorded here, .venv included
 	rm -rf .venv .onhand .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

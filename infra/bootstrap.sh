@@ -2,7 +2,7 @@
 # Installs what the local stack misses, and nothing else: Debian packages, a Python environment in .venv, Kafka's and
 # Debezium's jars in .onhand/jars. What is there already is neither fetched nor touched.
 #
-#   sh infra/bootstrap.sh demo|test|all      all = also MariaDB and Alertmanager
+#   sh infra/bootstrap.sh demo|test|all      test = also MariaDB, all = also Alertmanager
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -85,9 +85,9 @@ missing_packages() {
         [ -e "$jars_stamp" ] && ! has mvn && echo maven # with no jars yet, the line above has named it
         has node || echo nodejs
         has npm || echo npm
+        has mariadbd || echo mariadb-server
     }
     [ "$group" = all ] || return 0
-    has mariadbd || echo mariadb-server
     has prometheus-alertmanager || echo prometheus-alertmanager
 }
 

@@ -93,9 +93,10 @@ class Manifest(_Part):
 def parse(file: Path) -> dict[str, Any]:
     """pack.toml as plain values; PackError where it is no TOML."""
     try:
-        return tomllib.loads(file.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        said, _, place = str(e).partition(" (at ")
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as e:
+        spoken = isinstance(e, tomllib.TOMLDecodeError | UnicodeDecodeError)
+        said, _, place = (str(e) if spoken else "a number too long, or too many brackets").partition(" (at ")
         found = re.fullmatch(r"line (\d+), column (\d+)\)", place)
         where = f"{file}:{found[1]}:{found[2]}" if found else str(file)
         raise PackError(f"is not TOML: {said}", "correct that line; texts stand in quotes", where) from None
@@ -106,7 +107,7 @@ def validate(own: dict[str, Any], file: Path) -> Manifest:
     try:
         return Manifest.model_validate(own)
     except ValidationError as e:
-        wrong = [_Wrong(x, file.read_text()) for x in e.errors(include_url=False)]
+        wrong = [_Wrong(x, file.read_text(encoding="utf-8-sig")) for x in e.errors(include_url=False)]
     first, *others = wrong
     what = "; ".join([first.says, *(f"{w.line}{w.says}" for w in others)])
     raise PackError(what, "; ".join(dict.fromkeys(w.fix for w in wrong)), f"{file}:{first.place}".rstrip(":"))

@@ -130,9 +130,9 @@ def _own_texts(folder: Path) -> dict[str, MappingText]:
 def read_text(file: Path) -> str:
     """A file of a pack. PackError where it is not UTF-8."""
     try:
-        return file.read_text()
-    except UnicodeDecodeError:
-        raise PackError("is not UTF-8", "save it as UTF-8", str(file)) from None
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise PackError(f"is not UTF-8 (byte {e.start + 1})", "save it as UTF-8", str(file)) from None
 
 
 def _exists(catalog: Catalog, needed: str) -> bool:

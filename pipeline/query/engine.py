@@ -154,17 +154,23 @@ def compile_source(
     `store` is where rows live; in memory if it is left out.
     """
     shared: dict[str, TablePlan] = {}
-    plans = [Planner(parse_query(t, catalog, params), shared).plan() for t in _checked(texts)]
+    plans = [_plan(t, catalog, params, shared) for t in _checked(texts)]
     order = {name: i for i, name in enumerate(catalog.tables)}
     tables = sorted(shared.values(), key=lambda t: order[t.table.name])
     generator = Generator(catalog.dialect, tables, today, store or MemoryStore())
     views = {}
     for number, plan in enumerate(plans):
-        types = generator.add_query(number, plan)
+        with plan.parsed.text.within_reach():
+            types = generator.add_query(number, plan)
         views[plan.parsed.text.kind] = View(plan, types, generator, number, render.for_erp(plan, params))
     generator.finish()
     folds = {t.table.name: TableFold(t, generator) for t in tables}
     return Engine(generator, views, folds)
+
+
+def _plan(text: MappingText, catalog: Catalog, params: Params, shared: dict[str, TablePlan]) -> QueryPlan:
+    with text.within_reach():
+        return Planner(parse_query(text, catalog, params), shared).plan()
 
 
 def _checked(texts: Sequence[MappingText]) -> Sequence[MappingText]:

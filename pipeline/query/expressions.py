@@ -22,6 +22,19 @@ _COMPARISONS: Mapping[type[exp.Expr], tuple[str, str]] = {
     exp.GTE: (">=", "<"),
 }
 
+_BINARY = {"postgres": '"C"', "mysql": "utf8mb4_bin", "tsql": "Latin1_General_BIN2", "oracle": "BINARY"}
+_PAD = 255
+
+
+def _is_today_text(value: Value) -> bool:
+    return value.type.literal and not value.is_constant
+
+
+def _is_plain(value: Value) -> bool:
+    """Today as a text, or a printable ASCII literal."""
+    text = value.constant if value.is_constant else ""
+    return value.type.literal and isinstance(text, str) and text.isascii() and text.isprintable()
+
 
 class Expressions(Scalars):
     """Compiles the expressions of one branch: values from below, conditions here."""
@@ -49,12 +62,20 @@ class Expressions(Scalars):
         return f"({(' or ' if want else ' and ').join(both)})"
 
     def _is_is(self, node: exp.Expr, want: bool) -> str:
-        if not isinstance(node.expression, exp.Null):
-            self.refuse(node, "IS other than IS [NOT] NULL", "compare with =, or write IS NULL")
         # The PostgreSQL parser says Is(negate=True), the others Not(Is).
         want = want != bool(node.args.get("negate"))
-        value = self.value(node.this)
+        if isinstance(node.expression, exp.Boolean):
+            code = self.condition(node.this, want=bool(node.expression.this))
+            return code if want else f"(not {code})"
+        if not isinstance(node.expression, exp.Null):
+            self.refuse(node, "IS other than IS [NOT] NULL", "compare with =, or write IS NULL")
+        value = self._testable(node.this)
         return f"({value.code} is {'' if want else 'not '}None)" if value.nullable else str(not want)
+
+    def _testable(self, node: exp.Expr) -> Value:
+        """A value, or a column of which no more can be asked than whether it is NULL."""
+        value = self.columns(node.table, node.name) if isinstance(node, exp.Column) else None
+        return value if value is not None and value.type.has_null_test else self.value(node)
 
     def _is_between(self, node: exp.Expr, want: bool) -> str:
         low = exp.GTE(this=node.this.copy(), expression=node.args["low"].copy())
@@ -87,16 +108,16 @@ class Expressions(Scalars):
         left, right = self.unified(node, pair)
         for value in (left, right):
             self._check_comparable(node, value)
-        equality = isinstance(node, exp.EQ | exp.NEQ)
-        self._check_order(node, left, equality=equality)
         sign = _COMPARISONS[type(node)][0 if want else 1]
         sides = [replace(v, code=self.folded(v)) for v in (left, right)]
+        ordered = left.type.kind == "text" and not isinstance(node, exp.EQ | exp.NEQ)
+        pad = self._padding(node, pair, sides) if ordered else ""
         # None == x is false in Python too, so one side that is never NULL needs no test.
         if sign == "==" and not (left.nullable and right.nullable):
             return f"({sides[0].code} == {sides[1].code})"
         named = [self._named(v) for v in sides]
         known = "".join(f"{f} is not None and " for (f, _), v in zip(named, sides, strict=True) if v.nullable)
-        return f"({known}{named[0][1]} {sign} {named[1][1]})"
+        return f"({known}{named[0][1]}{pad} {sign} {named[1][1]}{pad})"
 
     def _bit_literals(self, pair: list[Value]) -> list[Value]:
         """Bit = 1: a boolean beside the literals 0 and 1."""
@@ -104,10 +125,22 @@ class Expressions(Scalars):
             return pair
         return [constant(bool(v.constant), BOOLEAN) if v.is_constant and v.constant in (0, 1) else v for v in pair]
 
-    def _check_order(self, node: exp.Expr, value: Value, *, equality: bool) -> None:
-        if value.type.kind == "text" and not equality and self.dialect != "oracle":
-            fix = "compare texts with = or IN; yield text dates as they are"
+    def _padding(self, node: exp.Expr, pair: list[Value], sides: list[Value]) -> str:
+        """Code behind both texts that < compares: by code point, beside ASCII, as every character set orders it."""
+        if not all(v.type.binary for v in sides):
+            fix = f"write x COLLATE {_BINARY[self.dialect]} before the sign, or compare with = or IN"
             self.refuse(node, "order comparison of text depends on the collation", fix)
+        if not any(_is_plain(v) for v in pair):
+            self.refuse(node, "order comparison of two texts", "compare with an ASCII text, a parameter or today")
+        if self.dialect == "oracle" and any(v.type.char for v in sides) and any(_is_today_text(v) for v in pair):
+            self._check_width(node, sides)
+        # Where blanks pad the shorter text, what sorts before a blank sorts before the text's end.
+        return f".ljust({_PAD})" if any("padding" in v.type.fold for v in sides) else ""
+
+    def _check_width(self, node: exp.Expr, sides: list[Value]) -> None:
+        """Oracle compares CHAR with the VARCHAR2 that TO_CHAR yields without padding."""
+        if any(v.type.size not in (8, 10) for v in sides):
+            self.refuse(node, "a CHAR of another length than today's text", "write RTRIM(x)")
 
     def _truth(self, node: exp.Expr, want: bool) -> str:
         value = self.value(node)

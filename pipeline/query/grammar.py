@@ -10,7 +10,7 @@ _NODES = {
     "Join": "this on side kind",
     "Group": "expressions",
     "Table": "this alias db catalog",
-    "From Where Paren Sum Neg Not Upper Lower TsOrDsToDate Date National": "this",
+    "From Where Paren Sum Neg Not Upper Lower TsOrDsToDate Date DateToDi DateToDateStr National": "this",
     "Null Star CurrentDate JSONPathRoot": "",
     "With": "expressions",
     "CTE Subquery Alias": "this alias",
@@ -21,6 +21,8 @@ _NODES = {
     "Boolean JSONPathKey": "this",
     "Add Sub Mul And Or EQ NEQ LT LTE GT GTE Nullif": "this expression",
     "Is": "this expression negate",
+    "Collate": "this expression",
+    "Var": "this",
     "In": "this expressions",
     "Between": "this low high",
     "Case": "this ifs default",
@@ -39,14 +41,55 @@ _NODES = {
 }
 NODES = {name: frozenset(args.split()) for names, args in _NODES.items() for name in names.split()}
 
-_COMMON = "COALESCE NULLIF UPPER LOWER TRIM LTRIM RTRIM CONCAT CAST SUM"
-# The parser understands every dialect's functions in every dialect; the ERP's database does not.
+MANY = 1_000
+
+
+def _words(spelled: str) -> frozenset[str]:
+    return frozenset(spelled.split())
+
+
+# Function -> how many arguments it takes. The parser understands every dialect's functions in every dialect, with any
+# number of arguments; the ERP's database does not.
+_COMMON = "COALESCE:2- NULLIF:2 UPPER:1 LOWER:1 TRIM:1 CONCAT:2- CAST:1 SUM:1"
+
+
+def _functions(spelled: str) -> dict[str, frozenset[int]]:
+    """`NAME:1`, `NAME:1,3` or `NAME:2-` each."""
+    found = {}
+    for name, _, takes in (word.partition(":") for word in spelled.split()):
+        few, _, many = takes.partition("-")
+        found[name] = frozenset(range(int(few), MANY)) if many != few and "-" in takes else _numbers(takes)
+    return found
+
+
+def _numbers(listed: str) -> frozenset[int]:
+    return frozenset(int(n) for n in listed.split(","))
+
+
 FUNCTIONS = {
-    "postgres": frozenset(f"{_COMMON} SUBSTRING SUBSTR".split()),
-    "mysql": frozenset(f"{_COMMON} SUBSTRING SUBSTR IFNULL IF DATE CURDATE CURRENT_DATE".split()),
-    "tsql": frozenset(f"{_COMMON} SUBSTRING ISNULL IIF GETDATE".split()),
-    "oracle": frozenset(f"{_COMMON} SUBSTR NVL DECODE TRUNC".split()) - {"CONCAT"},
+    "postgres": _functions(f"{_COMMON} LTRIM:1,2 RTRIM:1,2 SUBSTRING:3 SUBSTR:3 DATE:1 TO_CHAR:2"),
+    "mysql": _functions(
+        f"{_COMMON} LTRIM:1 RTRIM:1 SUBSTRING:3 SUBSTR:3 IFNULL:2 IF:3 DATE:1 CURDATE:0 CURRENT_DATE:0 DATE_FORMAT:2"
+    ),
+    "tsql": _functions(f"{_COMMON} LTRIM:1 RTRIM:1 SUBSTRING:3 ISNULL:2 IIF:3 GETDATE:0 CONVERT:3"),
+    "oracle": _functions(
+        f"{_COMMON.replace('CONCAT:2- ', '')} LTRIM:1,2 RTRIM:1,2 SUBSTR:3 NVL:2 DECODE:3- TRUNC:1 TO_CHAR:2"
+    ),
 }
+# The types a CAST may name.
+CASTS = {
+    "postgres": _words(
+        "INT INT2 INT4 INT8 INTEGER SMALLINT BIGINT NUMERIC DECIMAL DEC TEXT VARCHAR CHARACTER CHAR BPCHAR DATE"
+        " TIMESTAMP DOUBLE FLOAT8 BOOLEAN BOOL"
+    ),
+    "mysql": _words("CHAR DATE DATETIME DECIMAL DOUBLE SIGNED"),
+    "tsql": _words(
+        "INT INTEGER SMALLINT TINYINT BIGINT DECIMAL NUMERIC DEC MONEY FLOAT VARCHAR NVARCHAR CHAR NCHAR DATE DATETIME"
+        " DATETIME2 BIT"
+    ),
+    "oracle": _words("NUMBER INTEGER INT SMALLINT DECIMAL NUMERIC VARCHAR2 NVARCHAR2 CHAR DATE TIMESTAMP"),
+}
+SIGNS = _words("( ) , . ; : = <> != < <= > >= + - * || :: ->>")
 # Words and types that may stand before a parenthesis without being a function.
 _CLAUSES = "IN AND OR NOT WHEN THEN ELSE CASE ON WHERE FROM JOIN AS SELECT GROUP BY ALL BETWEEN IS"
 _TYPES = (
@@ -54,68 +97,3 @@ _TYPES = (
     " DECIMAL NUMERIC NUMBER DEC FLOAT DOUBLE DATETIME2 TIMESTAMP"
 )
 BEFORE_PARENTHESIS = frozenset(f"{_CLAUSES} {_TYPES}".split())
-
-_ONE_ROW = "yield the rows themselves: rows with the same identity are added by onhand"
-_EXACT = "yield the stored number; amounts are kept exactly at its scale"
-_KEY_JOIN = "write [INNER] JOIN or LEFT JOIN table ON its whole primary or unique key"
-# Word or sign -> how to write it instead.
-REFUSED = {
-    "DISTINCT": "remove it, and join on a unique key so that no row comes twice",
-    "HAVING": "filter the rows with WHERE",
-    "LIKE": "compare with = or IN, or the beginning with SUBSTRING(x, 1, n) = '..'",
-    "ILIKE": "compare with = or IN",
-    "REGEXP": "compare with = or IN",
-    "RLIKE": "compare with = or IN",
-    "SIMILAR": "compare with = or IN",
-    "ORDER": "remove it: a mapping is a set of rows",
-    "LIMIT": "remove it: a mapping is all rows",
-    "OFFSET": "remove it: a mapping is all rows",
-    "FETCH": "remove it: a mapping is all rows",
-    "TOP": "remove it: a mapping is all rows",
-    "OVER": _ONE_ROW,
-    "COUNT": _ONE_ROW,
-    "MIN": _ONE_ROW,
-    "MAX": _ONE_ROW,
-    "AVG": _ONE_ROW,
-    "EXISTS": _KEY_JOIN,
-    "ANY": "write x IN ('a', 'b') or IN (:list)",
-    "RIGHT": "swap the tables and write LEFT JOIN",
-    "FULL": "write two arms joined by UNION ALL",
-    "CROSS": _KEY_JOIN,
-    "NATURAL": _KEY_JOIN,
-    "USING": _KEY_JOIN,
-    "LATERAL": _KEY_JOIN,
-    "RECURSIVE": "write a chain of LEFT JOINs, one a level",
-    "INTERSECT": "filter the rows with WHERE",
-    "EXCEPT": "filter the rows with WHERE",
-    "MINUS": "filter the rows with WHERE",
-    "ROUND": _EXACT,
-    "ABS": "write CASE WHEN x < 0 THEN -x ELSE x END",
-    "/": "multiply instead, e.g. * 0.01",
-    "%": "yield the stored number",
-    "NOW": "compare dates with CURRENT_DATE",
-    "CURRENT_TIMESTAMP": "compare dates with today's date (CURRENT_DATE; CAST(GETDATE() AS date); TRUNC(SYSDATE))",
-    "CONVERT": "write CAST(x AS type)",
-    "INSERT": "a mapping only reads",
-    "UPDATE": "a mapping only reads",
-    "DELETE": "a mapping only reads",
-    "DROP": "a mapping only reads",
-}
-# Spelled as another dialect spells it.
-FOREIGN = {
-    "postgres": {},
-    "mysql": {"||": "write CONCAT(a, b)", "::": "write CAST(x AS type)"},
-    "tsql": {
-        "||": "write a + b or CONCAT(a, b)",
-        "::": "write CAST(x AS type)",
-        "CURRENT_DATE": "write CAST(GETDATE() AS date)",
-        "TRUE": "compare the bit with 1",
-        "FALSE": "compare the bit with 0",
-    },
-    "oracle": {
-        "::": "write CAST(x AS type)",
-        "CURRENT_DATE": "write TRUNC(SYSDATE): CURRENT_DATE has a time of day in Oracle",
-        "TRUE": "yield 1",
-        "FALSE": "yield 0",
-    },
-}

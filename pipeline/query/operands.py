@@ -14,6 +14,14 @@ MIDNIGHT = "T00:00:00"
 # Name of the memo in generated code, by what a collation ignores.
 FOLDS = {"case": "CASE", "padding": "PADDING", "case_and_padding": "CASE_AND_PADDING"}
 _VARIABLE = object()
+_CAST_FIX = "compare and combine values of one type; there are no implicit casts"
+_DATED = ({"date", "text"}, {"timestamp", "text"})
+_DATE_FIX = {
+    "postgres": "write DATE '2026-01-31'; beside a YYYYMMDD text TO_CHAR(CURRENT_DATE, 'YYYYMMDD')",
+    "mysql": "write DATE '2026-01-31'; beside a YYYYMMDD text DATE_FORMAT(CURDATE(), '%Y%m%d')",
+    "tsql": "write CAST('2026-01-31' AS date); beside a YYYYMMDD text CONVERT(char(8), GETDATE(), 112)",
+    "oracle": "write DATE '2026-01-31'; beside a YYYYMMDD text TO_CHAR(SYSDATE, 'YYYYMMDD')",
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class Operands(ABC):
     def __init__(self, text: MappingText, dialect: str, columns: Columns, constants: dict[str, Any]) -> None:
         self.text, self.dialect, self.columns, self.constants = text, dialect, columns, constants
         self.names = 0
+        self.steps = 0
         self.uses_today = False
 
     @abstractmethod
@@ -102,7 +111,7 @@ class Operands(ABC):
         if kinds == {"text"}:
             return self._unified_texts(node, values, known)
         if len(kinds) > 1 or "other" in kinds or "json" in kinds:
-            fix = "compare and combine values of one type; there are no implicit casts"
+            fix = _DATE_FIX[self.dialect] if kinds in _DATED else _CAST_FIX
             self.refuse(node, f"types differ or are not supported ({', '.join(sorted(kinds))})", fix)
         return values
 

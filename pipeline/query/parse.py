@@ -1,9 +1,7 @@
 """SQL text -> checked tree: only nodes of the grammar, parameters bound, every name resolved against the catalog."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 
 from sqlglot import exp, parse
 from sqlglot.dialects.dialect import Dialect
@@ -11,17 +9,16 @@ from sqlglot.errors import OptimizeError, ParseError, TokenError
 from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.schema import MappingSchema
-from sqlglot.tokenizer_core import Token, TokenType
+from sqlglot.tokenizer_core import Token
 
 from pipeline.domain.catalog import Catalog, Table
 from pipeline.domain.errors import PackError
-from pipeline.query.grammar import BEFORE_PARENTHESIS, FOREIGN, FUNCTIONS, NODES, REFUSED
+from pipeline.query.binding import Params, bind
+from pipeline.query.nodes import check_growth, check_nodes
 from pipeline.query.place import MappingText, closest
+from pipeline.query.spelling import check_ends, check_size, check_spelling
 
-Scalar = int | str | date
-Params = Mapping[str, "Scalar | list[Scalar]"]
-
-_TODAY_FORMS = "today is CURRENT_DATE (PostgreSQL, MySQL), CAST(GETDATE() AS date) (T-SQL), TRUNC(SYSDATE) (Oracle)"
+__all__ = ["Params", "Parsed", "fold_name", "parse_query"]
 
 
 @dataclass(frozen=True)
@@ -43,10 +40,12 @@ def fold_name(dialect: str, name: str) -> str:
 def parse_query(text: MappingText, catalog: Catalog, params: Params) -> Parsed:
     """Check and resolve one query; PackError with file:line:column and the fix where it leaves the grammar."""
     text = replace(text, sql=text.sql.replace("\r\n", "\n"))
+    check_size(text)
     tokens = _tokens(text, catalog.dialect)
-    _check_tokens(text, catalog.dialect, tokens)
-    tree = _bind(text, _tree(text, catalog.dialect), params, catalog.dialect)
-    _check_nodes(text, tree)
+    check_spelling(text, catalog.dialect, tokens)
+    tree = _tree(text, catalog.dialect)
+    bind(text, tokens, tree, params, catalog.dialect)
+    check_nodes(text, tree, catalog.dialect)
     tables = _resolve_tables(text, tree, catalog)
     return Parsed(text, catalog.dialect, _qualify(text, tree, catalog.dialect, tables), tokens, tables)
 
@@ -54,26 +53,9 @@ def parse_query(text: MappingText, catalog: Catalog, params: Params) -> Parsed:
 def _tokens(text: MappingText, dialect: str) -> tuple[Token, ...]:
     try:
         return tuple(t for t in Dialect.get_or_raise(dialect).tokenize(text.sql))
-    except TokenError as error:
-        raise PackError("the text ends inside a quote or comment", "close it", text.file) from error
-
-
-def _check_tokens(text: MappingText, dialect: str, tokens: tuple[Token, ...]) -> None:
-    """Refuse by the spelling: the only place that knows the exact position and the dialect's own words."""
-    quoted = (TokenType.STRING, TokenType.IDENTIFIER, TokenType.NATIONAL_STRING)
-    for i, token in enumerate(tokens):
-        word = token.text.upper().partition(" ")[0] if token.text else ""
-        if token.token_type in quoted or (i and tokens[i - 1].token_type == TokenType.DOT):
-            continue
-        called = i + 1 < len(tokens) and tokens[i + 1].token_type == TokenType.L_PAREN and word[:1].isalpha()
-        is_name = token.token_type == TokenType.VAR and not called
-        if not is_name and (fix := REFUSED.get(word) or FOREIGN[dialect].get(word)):
-            text.refuse_at(token.start, f"{word} is not part of a mapping query", fix)
-        if called and word not in FUNCTIONS[dialect] | BEFORE_PARENTHESIS:
-            known = ", ".join(sorted(FUNCTIONS[dialect]))
-            text.refuse_at(token.start, f"{word}() is not part of a {dialect} mapping query", f"use one of {known}")
-        if word == "UNION" and (i + 1 == len(tokens) or tokens[i + 1].text.upper() != "ALL"):
-            text.refuse_at(token.start, "UNION without ALL is not part of a mapping query", "write UNION ALL")
+    except TokenError:
+        check_ends(text, dialect)
+        raise PackError("the text cannot be read", f"write valid {dialect} SQL", text.at(0)) from None
 
 
 def _tree(text: MappingText, dialect: str) -> exp.Expr:
@@ -88,87 +70,6 @@ def _tree(text: MappingText, dialect: str) -> exp.Expr:
     if len(trees) != 1:
         raise PackError(f"{len(trees)} statements", "write exactly one query in a file", text.at(0))
     return trees[0]
-
-
-def _literal(value: Scalar) -> exp.Expr:
-    if isinstance(value, date):
-        return exp.cast(exp.Literal.string(value.isoformat()), "date")
-    if isinstance(value, int):
-        return exp.Literal.number(abs(value)) if value >= 0 else exp.Neg(this=exp.Literal.number(-value))
-    return exp.Literal.string(value)
-
-
-def _bind(text: MappingText, tree: exp.Expr, params: Params, dialect: str) -> exp.Expr:
-    """Parameters become typed literals; each dialect's spelling of today becomes CURRENT_DATE."""
-    for mark in list(tree.find_all(exp.Placeholder)):
-        _bind_one(text, mark, params)
-    for node in list(tree.find_all(exp.National, exp.Cast, exp.DateTrunc, exp.Anonymous, exp.Trunc)):
-        if plain := _plain(node, dialect):
-            node.replace(plain)
-    return tree
-
-
-def _bind_one(text: MappingText, mark: exp.Expr, params: Params) -> None:
-    found = re.search(rf":{re.escape(mark.name)}\b", text.sql)
-    offset = found.start() if found else 0
-    if mark.name not in params:
-        text.refuse_at(offset, f"parameter :{mark.name} has no value", f"declare [params.{mark.name}] in pack.toml")
-    value = params[mark.name]
-    if not isinstance(value, list):
-        mark.replace(_literal(value))
-        return
-    within = mark.parent
-    if not isinstance(within, exp.In) or len(within.expressions) != 1:
-        text.refuse_at(offset, f"list parameter :{mark.name} outside of IN", f"write x IN (:{mark.name})")
-    if not value:
-        text.refuse_at(offset, f"list parameter :{mark.name} is empty", f"give [params.{mark.name}] a value")
-    within.set("expressions", [_literal(v) for v in value])
-
-
-def _plain(node: exp.Expr, dialect: str) -> exp.Expr | None:
-    """The same in the grammar's own nodes, or None."""
-    if isinstance(node, exp.National):
-        return exp.Literal.string(node.name)
-    is_now = isinstance(node.this, exp.CurrentTimestamp)
-    if dialect == "tsql" and isinstance(node, exp.Cast) and is_now and node.to.is_type(exp.DataType.Type.DATE):
-        return exp.CurrentDate()
-    if dialect != "oracle":
-        return None
-    if isinstance(node, exp.DateTrunc):
-        return exp.CurrentDate() if is_now and node.args["this"].args.get("sysdate") else None
-    if isinstance(node, exp.Anonymous) and node.name.upper() == "TRUNC" and len(node.expressions) == 1:
-        return exp.Date(this=node.expressions[0])
-    return exp.Date(this=node.this) if isinstance(node, exp.Trunc) and not node.args.get("decimals") else None
-
-
-def _check_nodes(text: MappingText, tree: exp.Expr) -> None:
-    for node in tree.walk():
-        known = NODES.get(type(node).__name__)
-        if known is None:
-            fix = (
-                _TODAY_FORMS if isinstance(node, exp.CurrentTimestamp) else "write it with the functions of the grammar"
-            )
-            text.refuse(node, f"{_sql_word(node)} is not part of a mapping query", fix)
-        for name, value in node.args.items():
-            if name not in known and value not in (None, False, []):
-                if name == "query":
-                    text.refuse(node, "IN (subquery) is not part of a mapping query", "JOIN the table, or list values")
-                text.refuse(node, f"{name.strip('_').upper()} is not part of a mapping query", "remove it")
-        if isinstance(node, exp.Subquery) and not isinstance(node.parent, exp.From | exp.Join | exp.Union | None):
-            text.refuse(node, "a subquery as a value is not part of a mapping query", "JOIN the table ON its key")
-        if isinstance(node, exp.Join):
-            _check_join(text, node)
-
-
-def _sql_word(node: exp.Expr) -> str:
-    return node.key.upper().replace("_", "")
-
-
-def _check_join(text: MappingText, join: exp.Join) -> None:
-    side, kind = (join.side or "").upper(), (join.kind or "").upper()
-    plain = side in ("", "LEFT") and kind in ("", "INNER", "OUTER") and join.args.get("on") is not None
-    if not plain:
-        text.refuse(join, "only [INNER] JOIN .. ON and LEFT JOIN .. ON", "join a table ON its primary or unique key")
 
 
 def _resolve_tables(text: MappingText, tree: exp.Expr, catalog: Catalog) -> dict[str, Table]:
@@ -233,10 +134,13 @@ def _qualify(text: MappingText, tree: exp.Expr, dialect: str, tables: Mapping[st
             quote_identifiers=False,
         )  # fmt: skip
     except OptimizeError as error:
-        raise PackError(str(error).split("\n")[0], "correct the name", text.file) from None
+        said, _, name = str(error).split("\n")[0].rpartition(": ")
+        node = next((c for c in tree.find_all(exp.Column, exp.Table) if c.name == name.strip('"')), tree)
+        text.refuse(node, said or name, "write alias.column with a column that exists")
     if not isinstance(tree, exp.Query):
         text.refuse(tree, "not a query", "write SELECT ..")
     _check_columns(text, tree, columns, resolved=True)
+    check_growth(text, tree)
     return tree
 
 

@@ -4,7 +4,8 @@ from datetime import date
 
 from sqlglot.tokenizer_core import Token, TokenType
 
-from pipeline.query.parse import Params, Parsed, Scalar
+from pipeline.query.binding import Params, Scalar
+from pipeline.query.parse import Parsed
 from pipeline.query.plan import QueryPlan
 
 ROWS = "onhand_rows"  # rows behind a key, where the text itself groups
@@ -53,7 +54,9 @@ def _rendered(value: "Scalar | list[Scalar]", dialect: str) -> str:
     if isinstance(value, int):
         return str(value)
     quoted = value.replace("\\", "\\\\") if dialect == "mysql" else value
-    return "'" + quoted.replace("'", "''") + "'"
+    # SQL Server reads '..' by the database's code page.
+    national = "N" if dialect == "tsql" and not value.isascii() else ""
+    return f"{national}'" + quoted.replace("'", "''") + "'"
 
 
 def _depths(parsed: Parsed) -> list[int]:

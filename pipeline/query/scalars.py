@@ -5,18 +5,23 @@ from decimal import Decimal
 
 from sqlglot import exp
 
-from pipeline.query.operands import MIDNIGHT, Value, constant
-from pipeline.query.texts import Texts
-from pipeline.query.types import BOOLEAN, DATE, DOUBLE, INTEGER, NULL, Type, fold_of, sql_type
-from pipeline.query.values import BadValueError, iso_date, iso_timestamp, scaled
+from pipeline.query.casts import Casts
+from pipeline.query.operands import Value, constant
+from pipeline.query.types import BOOLEAN, DATE, INTEGER, NULL, Type, fold_of
+from pipeline.query.values import scaled
+
+_MOST_STEPS = 20_000  # values of one branch; nested NULLIFs double with each level
 
 
-class Scalars(Texts):
+class Scalars(Casts):
     """Everything that yields a value."""
 
     def value(self, node: exp.Expr) -> Value:
         """The Python of one expression."""
         visit = getattr(self, f"_{type(node).__name__.lower()}", None)
+        self.steps += 1
+        if self.steps > _MOST_STEPS:
+            self.refuse(node, "too much in one query", "write it shorter; NULLIF and CASE x WHEN repeat their operand")
         if visit is None:
             self.refuse(node, f"{node.key.upper()} cannot stand here", "yield a value; put conditions into CASE WHEN")
         result: Value = visit(node)
@@ -26,13 +31,22 @@ class Scalars(Texts):
         return self.value(node.this)
 
     def _column(self, node: exp.Column) -> Value:
-        return self.columns(node.table, node.name)
+        value = self.columns(node.table, node.name)
+        if value.type.kind == "other":
+            zoned = value.type.has_null_test
+            fix = (
+                "ask only IS [NOT] NULL of it" if zoned else "leave it out; yield a text, number, date or flag instead"
+            )
+            self.refuse(node, f"a column of type {value.type.spelling}", fix)
+        return value
 
     def _null(self, _node: exp.Expr) -> Value:
         return constant(None, NULL)
 
     def _boolean(self, node: exp.Expr) -> Value:
-        return constant(bool(node.this), BOOLEAN)
+        return (
+            constant(int(bool(node.this)), INTEGER) if self.dialect == "mysql" else constant(bool(node.this), BOOLEAN)
+        )
 
     def _literal(self, node: exp.Literal) -> Value:
         if node.is_string:
@@ -149,53 +163,6 @@ class Scalars(Texts):
         for test, value in zip(reversed(tests), reversed(values[:-1]), strict=True):
             code, type_ = f"({value.code} if {test} else {code})", _wider(value.type, type_)
         return Value(code, type_, nullable=any(v.nullable for v in values))
-
-    def _cast(self, node: exp.Cast) -> Value:
-        to = sql_type(node.to, node.to.sql(self.dialect), self.dialect)
-        if to.kind == "date" or (to.kind == "timestamp" and isinstance(node.this, exp.Literal)):
-            return self._to_date(node, to)
-        value = self.value(node.this)
-        if value.type.kind == "null":
-            return constant(None, replace(to, char=False))
-        if to.kind == "text" and not to.char:
-            return self._to_text(node, value, to)
-        if to.kind == "timestamp" and value.type.kind in ("date", "timestamp"):
-            return self._as_timestamp(value)
-        is_number = to.kind == value.type.kind == "number" and value.type.scale <= to.scale
-        if is_number and (to.approx or not value.type.approx):
-            return replace(self.rescaled(value, to.scale), type=DOUBLE if to.approx else to)
-        return self.refuse(node, "a cast that may cut or reinterpret the value", "cast only to a wider type")
-
-    def _to_text(self, node: exp.Expr, value: Value, to: Type) -> Value:
-        if value.type.kind == "text" and (not to.size or 0 < value.type.size <= to.size):
-            return replace(value, type=replace(value.type, size=to.size, char=False))
-        if value.type.kind == "number" and not value.type.scale and not to.size:
-            code, nullable = self._lifted([value], lambda codes: f"str({codes[0]})")
-            return Value(code, to, nullable)
-        return self.refuse(node, "a cast that may cut the text", "cast to a text type without a length")
-
-    def _to_date(self, node: exp.Expr, to: Type = DATE) -> Value:
-        literal = node.this
-        if isinstance(literal, exp.Literal) and literal.is_string:
-            try:
-                return constant(iso_date(literal.name) if to.kind == "date" else self._literal_time(literal.name), to)
-            except BadValueError:
-                self.refuse(node, "not an ISO date", "write 'YYYY-MM-DD'")
-        value = self.value(literal)
-        if value.type.kind == "null":
-            return constant(None, DATE)
-        if value.type.kind == "date":
-            return value
-        if value.type.kind != "timestamp":
-            self.refuse(node, f"the date of a {value.type.kind}", "take the date of a date or timestamp without zone")
-        code, nullable = self._lifted([value], lambda codes: f"{codes[0]}[:10]")
-        return Value(code, DATE, nullable)
-
-    @staticmethod
-    def _literal_time(text: str) -> str:
-        return iso_timestamp(text if len(text) > len("YYYY-MM-DD") else text + MIDNIGHT)
-
-    _date = _tsordstodate = _to_date
 
 
 def _result_type(types: list[Type], scale: int, size: int) -> Type:

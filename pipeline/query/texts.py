@@ -6,7 +6,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from pipeline.query.operands import Operands, Value, constant
-from pipeline.query.types import Type
+from pipeline.query.types import Type, fold_of, is_binary
 
 
 class Texts(Operands):
@@ -17,10 +17,13 @@ class Texts(Operands):
             self.refuse(node, f"a text function on a {value.type.kind}", "use it on text columns only")
         return value
 
-    def _on_text(self, node: exp.Expr, build: Callable[[str], str]) -> Value:
+    def _on_text(self, node: exp.Expr, build: Callable[[str], str], *, strips: bool = False) -> Value:
+        """`strips`: what is left has no trailing blanks, so CHAR's padding does not matter any more."""
         value = self._text(node, self.value(node.this))
         if value.type.kind == "null":
             return value
+        if value.type.char and not strips and self.dialect in ("tsql", "oracle"):
+            self.refuse(node, "CHAR keeps its padding here", "write RTRIM(x)")
         code, nullable = self._lifted([value], lambda codes: build(codes[0]))
         return self._made(code, replace(value.type, char=False, literal=self._stays_literal(value.type)), nullable)
 
@@ -36,6 +39,24 @@ class Texts(Operands):
             else Value(code, type_, nullable)
         )
 
+    def _collate(self, node: exp.Expr) -> Value:
+        """A binary collation only: what it compares and orders is the same everywhere."""
+        value, name = self._text(node, self.value(node.this)), node.expression.name
+        if not is_binary(self.dialect, name) or self.dialect == "oracle":
+            self.refuse(node, f"COLLATE {name}", 'only a binary collation: "C", .._bin (MySQL), .._BIN2 (T-SQL)')
+        return replace(value, type=replace(value.type, fold=fold_of(self.dialect, name), binary=True))
+
+    def _datetodi(self, _node: exp.Expr) -> Value:
+        return self._today_text("TODAY[0].replace('-', '')", len("YYYYMMDD"))
+
+    def _datetodatestr(self, _node: exp.Expr) -> Value:
+        return self._today_text("TODAY[0]", len("YYYY-MM-DD"))
+
+    def _today_text(self, code: str, size: int) -> Value:
+        self.uses_today = True
+        type_ = Type("text", literal=True, binary=True, size=size, fold=fold_of(self.dialect, None))
+        return Value(code, type_, nullable=False)
+
     def _upper(self, node: exp.Expr) -> Value:
         return self._on_text(node, lambda code: f"UPPER({code})")
 
@@ -49,7 +70,8 @@ class Texts(Operands):
         if what is not None and self.dialect == "tsql":
             self.refuse(node, "TRIM takes no characters in every SQL Server", "trim blanks only")
         side = {"LEADING": "lstrip", "TRAILING": "rstrip"}.get((node.args.get("position") or "").upper(), "strip")
-        return self._on_text(node, lambda code: f"{code}.{side}({what.name if what is not None else ' '!r})")
+        strips = side != "lstrip" and what is None
+        return self._on_text(node, lambda c: f"{c}.{side}({what.name if what is not None else ' '!r})", strips=strips)
 
     def _substring(self, node: exp.Expr) -> Value:
         ends = [node.args.get("start"), node.args.get("length")]
@@ -70,6 +92,8 @@ class Texts(Operands):
 
     def _joined(self, node: exp.Expr, parts: list[exp.Expr], *, null_is_empty: bool) -> Value:
         values = [self._part(p) for p in parts]
+        if self.dialect == "postgres" and isinstance(node, exp.DPipe) and all(v.type.kind != "text" for v in values):
+            self.refuse(node, "|| without a text", "cast one side to text: a::text || b")
         texts = self.unified(node, [v for v in values if v.type.kind == "text"] or [constant("", Type("text"))])
         type_ = replace(texts[0].type, size=0, char=False, literal=self._stays_literal(texts[0].type))
         if null_is_empty:

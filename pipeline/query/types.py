@@ -11,6 +11,7 @@ from pipeline.query.values import FLOAT_SCALE, FREE_SCALE
 
 _T = exp.DataType.Type
 _TIMESTAMPS = (_T.TIMESTAMP, _T.DATETIME, _T.DATETIME2, _T.SMALLDATETIME, _T.TIMESTAMPNTZ)
+_AS_TEXT = ("timestamp", "datetimeoffset", "enum")  # zoned times and enumerations
 _INT_DIGITS = {_T.TINYINT: 3, _T.UTINYINT: 3, _T.SMALLINT: 5, _T.USMALLINT: 5, _T.BIGINT: 19, _T.UBIGINT: 20}
 
 
@@ -25,7 +26,9 @@ class Type:
     size      digits of a number, characters of a text; 0 = unbounded or unknown
     char      CHAR(n), blank-padded by the database
     fold      what '=' ignores: '' (nothing), 'case', 'padding' or 'case_and_padding'
-    literal   a text literal: takes the other side's collation
+    literal   a text literal, or today as a text: takes the other side's collation
+    binary    a text's order is that of its code points
+    spelling  the ERP's own word for a type that is `other`
     flag      MySQL's BOOLEAN, a TINYINT(1): the connector sends a number, or true and false for a table it saw made
     """
 
@@ -37,6 +40,8 @@ class Type:
     char: bool = False
     fold: str = ""
     literal: bool = False
+    binary: bool = False
+    spelling: str = ""
     flag: bool = False
 
     @property
@@ -47,6 +52,11 @@ class Type:
         if self.kind == "number":
             return int | None if self.integer else str | int | float | None
         return bool | None if self.kind == "boolean" else str | None
+
+    @property
+    def has_null_test(self) -> bool:
+        """Whether IS NULL, at least, can be asked of it: the connector delivers some text."""
+        return self.kind != "other" or self.spelling.lower().startswith(_AS_TEXT)
 
 
 NULL = Type("null")
@@ -62,8 +72,9 @@ def column_type(column: Column, dialect: str) -> Type:
     try:
         declared = exp.DataType.build(column.type, dialect=dialect)
     except SqlglotError:
-        return Type("other")
-    return sql_type(declared, column.type, dialect, column.collation)
+        return Type("other", spelling=column.type)
+    type_ = sql_type(declared, column.type, dialect, column.collation)
+    return replace(type_, spelling=column.type) if type_.kind == "other" else type_
 
 
 def sql_type(declared: exp.DataType, spelling: str, dialect: str, collation: str | None = None) -> Type:
@@ -107,7 +118,8 @@ def _text(declared: exp.DataType, name: str, dialect: str, collation: str | None
     sizes = [int(p.name) for p in declared.expressions if isinstance(p, exp.DataTypeParam) and p.name.isdigit()]
     # MySQL gives and compares a CHAR without its padding, so it is a text like any other.
     char = dialect != "mysql" and (declared.this in (_T.CHAR, _T.NCHAR) or name == "bpchar")
-    return Type("text", char=char, fold=fold_of(dialect, collation), size=sizes[0] if sizes else 0)
+    size = sizes[0] if sizes else 0
+    return Type("text", char=char, fold=fold_of(dialect, collation), size=size, binary=is_binary(dialect, collation))
 
 
 def fold_of(dialect: str, collation: str | None) -> str:
@@ -118,3 +130,11 @@ def fold_of(dialect: str, collation: str | None) -> str:
     exact_case = "_bin" in name or "_cs" in name or name == "binary"
     no_pad = dialect == "mysql" and ("_0900_" in name or "nopad" in name or name == "binary")
     return "_and_".join(["case"] * (not exact_case) + ["padding"] * (not no_pad))
+
+
+def is_binary(dialect: str, collation: str | None) -> bool:
+    """Whether a collation orders texts by code point. Oracle's comparison does, unless a session asks otherwise."""
+    name = (collation or "").lower()
+    if dialect == "postgres":
+        return name in ("c", "posix", "ucs_basic")
+    return dialect == "oracle" or name == "binary" or name.endswith(("_bin", "_bin2"))

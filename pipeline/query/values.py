@@ -20,6 +20,7 @@ FREE_SCALE = 12  # decimals kept of a NUMERIC declared without a scale
 
 _MEMO_LIMIT = 50_000
 _LONGEST_NUMBER = 400  # digits; 1E+999999999 would otherwise ask for a gigabyte
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d+))?Z?")
 
 
@@ -172,17 +173,21 @@ def json_text(value: Any) -> str:
         raise WrongTypeError("not JSON text")
     if value != UNAVAILABLE:
         try:
-            msgspec.json.decode(value)
+            msgspec.json.decode(value, type=msgspec.Raw)
         except msgspec.DecodeError:
             raise WrongTypeError("not JSON text") from None
     return value
 
 
 def json_key(document: str | None, key: str) -> str | None:
-    """PostgreSQL's `document ->> 'key'` for text values and null; other values as JSON text."""
-    found = None if document is None else msgspec.json.decode(document)
-    value = found.get(key) if isinstance(found, dict) else None
-    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
+    """PostgreSQL's `document ->> 'key'`: a text's content, NULL for null, of all else the document's own spelling."""
+    if document is None or document.lstrip()[:1] != "{":
+        return None
+    value = _OBJECT.decode(document).get(key)
+    text = "null" if value is None else bytes(value).decode()
+    if text == "null":
+        return None
+    return str(msgspec.json.decode(text)) if text[0] == '"' else text
 
 
 def upper(text: str) -> str:

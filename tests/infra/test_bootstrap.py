@@ -45,7 +45,7 @@ def test_another_system_is_told_what_is_missing_and_what_to_type(bootstrap):
     assert "make demo" in done.stderr
 
 
-def test_mariadb_is_wanted_only_when_asked_for(bootstrap):
+def test_alertmanager_is_wanted_only_when_asked_for(bootstrap):
     assert "prometheus-alertmanager" in bootstrap("all", "ID=fedora\n").stderr
 
 

@@ -28,6 +28,7 @@ def test_parameters_are_literals_of_the_dialect():
     assert "IN ('x''y', '\\') AND item <> 'z' AND d > DATE '2026-01-02' AND n > -1\n" in erp_sql(sql, **given)
     assert "IN ('x''y', '\\\\')" in erp_sql(sql, "mysql", **given)
     assert "d > CAST('2026-01-02' AS date)" in erp_sql(sql, "tsql", **given)
+    assert "item <> N'Zürich' AND" in erp_sql(sql, "tsql", **given | {"b": "Zürich"})
 
 
 def test_casts_are_not_taken_for_parameters():
