@@ -75,7 +75,7 @@ class Generator:
         """
         spelled = []
         for value, words, type_ in zip(arm.keys, arm.words, types, strict=True):
-            memo = FOLDS.get(type_.fold, "")
+            memo = "" if value.is_constant and value.constant is None else FOLDS.get(type_.fold, "")
             for word in words if memo else ():
                 self.names[f"SPELL_{memo}"].add_word(self.names[memo][word], word)
             spelled.append(replace(value, code=f"SHOWN_{memo}[{value.code}]") if memo else value)

@@ -182,12 +182,8 @@ def _code(plan: TablePlan, column: str, generator: Generator, names: dict[str, A
 
 def _text_code(type_: Type, read: str, *, oracle: bool, nullable: bool) -> str:
     stripped = ".rstrip(' ')" if type_.char else ""
-    if oracle:  # '' is NULL
-        return (
-            f"(intern(t) if (t := ({read} or ''){stripped}) else None)"
-            if stripped
-            else f"(intern(t) if (t := {read}) else None)"
-        )
+    if oracle:  # '' is NULL, a blank CHAR is not
+        return f"(intern(t{stripped}) if (t := {read}) else None)"
     return f"(None if (t := {read}) is None else intern(t{stripped}))" if nullable else f"intern({read}{stripped})"
 
 

@@ -225,7 +225,12 @@ EXPLODING = [
     (exploding("SELECT t, n + n AS n FROM {0}"), "more than 5000 parts"),
     (nested("NULLIF({0}, 'a')", 25), "too much in one query"),
     (nested("CASE {0} WHEN 'a' THEN 'b' WHEN 'c' THEN 'd' END", 20), "too much in one query"),
-    (START + "WHERE " + " AND ".join(["(a = 1" + " AND a = 1" * 50 + ")"] * 2), "too many levels"),
+    (
+        START
+        + "WHERE "
+        + " AND ".join("(a = 1" + "".join(f" AND a <> {50 * p + i}" for i in range(50)) + ")" for p in (0, 1)),
+        "too many levels",
+    ),
 ]
 
 
