@@ -7,7 +7,6 @@ turns; each begins with a repetition that is not counted. The last line is one J
 """
 
 import gc
-import importlib.util
 import itertools
 import json
 import statistics
@@ -20,6 +19,7 @@ from typing import Any
 import psutil
 
 from bench.cases import CASES, PREFIX, Case, Pair, star
+from bench.rows import disk_events_per_s
 from pipeline.adapters.debezium import LogReader
 from streams.worker import tune_collector
 
@@ -104,10 +104,7 @@ def memory() -> dict[str, float]:
 
 def disk() -> dict[str, float]:
     """Events a second with the rows on disk: `bench.rows` measures it."""
-    if importlib.util.find_spec("bench.rows") is None:
-        return {}
-    rows: Any = importlib.import_module("bench.rows")
-    return {"disk_events_per_s": round(rows.disk_events_per_s())}
+    return {"disk_events_per_s": round(disk_events_per_s())}
 
 
 def main(events: int = 20_000, repetitions: int = 7) -> None:

@@ -22,7 +22,8 @@ from typing import Any
 
 import msgspec
 
-from bench.engine import Envelope, load, record
+from bench.cases import PREFIX, Pair, load, record
+from pipeline.adapters.debezium import LogReader
 from pipeline.query import Engine, MappingText, compile_source
 from pipeline.query.disk import DiskStore
 from pipeline.query.rows import MemoryStore
@@ -52,7 +53,7 @@ class Ledger:
         texts = [MappingText("stock", SQL, "stock.sql")]
         self.engine: Engine = compile_source(texts, catalog_of(DDL, "postgres"), {}, store=self.store)
         self.offset = 0
-        load(self.engine, "public.item", [{"id": i, "code": f"I{i}"} for i in range(ITEMS)])
+        load(self.engine, "public.item", ({"id": i, "code": f"I{i}"} for i in range(ITEMS)))
 
     def fill(self, rows: int) -> None:
         """Rows in the order of their keys, as a snapshot has them."""
@@ -63,14 +64,18 @@ class Ledger:
                 upsert(convert(entry(i, i % 1000), row_type))
             self._end_batch(BATCH)
 
-    def run(self, batches: list[list[bytes]]) -> None:
+    def run(self, batches: list[list[Pair]]) -> None:
         """Batches of Debezium's records."""
-        decode = Envelope(self.engine, "public.entry").decode
+        read = LogReader(PREFIX, self.engine.tables).read
         upsert = self.engine.tables["public.entry"].upsert
         for batch in batches:
-            for each in batch:
-                upsert(decode(each).after)
+            for key, value in batch:
+                upsert(read(key, value).row)
             self._end_batch(len(batch))
+
+    def record(self, i: int, quantity: int) -> Pair:
+        """An entry with another quantity, as the connector writes it."""
+        return record(self.engine, "public.entry", entry(i, quantity))
 
     def _end_batch(self, size: int) -> None:
         self.engine.views["stock"].drain()
@@ -92,7 +97,7 @@ def measure(rows: int, events: int, directory: Path | None) -> dict[str, float]:
     for share in range(5):  # made in shares, so that the records themselves take little memory
         count = events // 5 // BATCH or 1
         batches = [
-            [record(entry(rng.randrange(rows), rng.randrange(10**6))) for _ in range(BATCH)] for _ in range(count)
+            [ledger.record(rng.randrange(rows), rng.randrange(10**6)) for _ in range(BATCH)] for _ in range(count)
         ]
         before = time.process_time(), time.perf_counter()
         ledger.run(batches)

@@ -41,23 +41,20 @@ class StockLevels:
     def absorb(self, groups: Iterable[Group], offset: int, time_ms: int) -> list[Level]:
         """Take result rows as they are after a transaction; return the (item, warehouse) levels that changed."""
         touched: dict[Level, None] = {}
-        gone: list[Key] = []
-        shape, rows = self.shape, self._rows
+        gone: list[Key] = []  # taken away last: a label that changed everywhere is not taken down and put up again
         for key, count, amounts in groups:
-            known = rows.get(key)
+            on_hand, reserved = self.shape.on_hand(amounts), self.shape.reserved(amounts)
+            known = self._rows.get(key)
             if not count:
-                # last, so that what a renamed row of another table moved is not taken down and put up again
                 gone.append(key)
-                continue
-            on_hand, reserved = shape.on_hand(amounts), shape.reserved(amounts)
-            if known is None:
+            elif known is None:
                 self._appear(key, on_hand, reserved, touched)
             elif known[1] != on_hand or known[2] != reserved:
-                rows[key] = (known[0], on_hand, reserved)
+                self._rows[key] = (known[0], on_hand, reserved)
                 self._move(key, known[0], on_hand - known[1], reserved - known[2], touched)
         for key in gone:
-            if key in rows:
-                self._vanish(key, rows.pop(key), touched)
+            if known := self._rows.pop(key, None):
+                self._vanish(key, *known, touched)
         for level in touched:
             level.offset, level.time_ms = offset, time_ms
         for level in self._renamed():
@@ -67,9 +64,8 @@ class StockLevels:
         return [level for level in touched if len(level.idents) == 2]
 
     def _appear(self, key: Key, on_hand: int, reserved: int, touched: dict[Level, None]) -> None:
-        idents = tuple([d.ident(key) for d in self._dimensions])
-        levels = self._levels_of(idents)
-        for d, ident in zip(self._dimensions, idents, strict=True):
+        levels = self._levels_of(tuple([d.ident(key) for d in self._dimensions]))
+        for d, ident in zip(self._dimensions, levels[0].idents, strict=True):
             d.codes.add(ident, key[d.label_at])
         for level in levels:
             level.rows += 1
@@ -77,8 +73,9 @@ class StockLevels:
         self._rows[key] = (levels, on_hand, reserved)
         self._move(key, levels, on_hand, reserved, touched)
 
-    def _vanish(self, key: Key, known: tuple[tuple[Level, ...], int, int], touched: dict[Level, None]) -> None:
-        levels, on_hand, reserved = known
+    def _vanish(
+        self, key: Key, levels: tuple[Level, ...], on_hand: int, reserved: int, touched: dict[Level, None]
+    ) -> None:
         self._move(key, levels, -on_hand, -reserved, touched)
         for d in self._dimensions:
             d.codes.remove(d.ident(key), key[d.label_at])
@@ -149,12 +146,9 @@ class StockLevels:
         if not any(idents for _, idents in renamed):
             return []
         # rare (a code was changed in the ERP), so a pass over all levels is cheaper than an index by id
-        found = dict.fromkeys(
-            level
-            for i, idents in renamed
-            for level in self.levels.values()
-            if level.rows and i < len(level.idents) and level.idents[i] in idents
-        )
+        live = [level for level in self.levels.values() if level.rows]
+        hit = (x for i, idents in renamed for x in live if i < len(x.idents) and x.idents[i] in idents)
+        found = dict.fromkeys(hit)
         parents = [level.parent for level in found if level.parent is not None]
         for level in found:
             level.renamed = True

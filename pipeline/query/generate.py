@@ -104,8 +104,9 @@ class Generator:
         number = self._functions.get((unit.view, unit.arms))
         if number is None:
             number = self._functions[unit.view, unit.arms] = len(self._functions)
-            self._run([*unit.contribution(f"add_{number}", "+"), *unit.contribution(f"sub_{number}", "-")])
-            self._run(unit.shift(f"shift_{number}"))
+            with unit.arms[0].branch.text.within_reach():
+                self._run([*unit.contribution(f"add_{number}", "+"), *unit.contribution(f"sub_{number}", "-")])
+                self._run(unit.shift(f"shift_{number}"))
         return number
 
     def _run(self, lines: Sequence[str]) -> None:
