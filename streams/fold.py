@@ -71,6 +71,12 @@ class StockFold:
         else:
             self._rare(record, change)
 
+    def tidy(self) -> None:
+        """Forget what nobody will ask for; after a batch, as it is not worth doing at every transaction."""
+        for view in self._unserved:
+            view.drain()  # a view forgets its vanished groups only when drained
+        self.engine.tidy()
+
     def _row(self, record: Record, table: Any, pk: Any, row: Any) -> None:
         self._rows += 1
         try:
@@ -123,7 +129,5 @@ class StockFold:
         self.closing(self._rows)
         self._rows = 0
         self.place = Place(offset, self.visibility.served, time_ms)
-        for view in self._unserved:
-            view.drain()  # a view forgets its vanished groups only when drained
         changed = self.levels.absorb(self._view.drain(), offset, time_ms)
         self.events += self.book.evaluate(changed, self.place.position, time_ms)

@@ -93,6 +93,7 @@ class Publisher:
             ledger.folded = offset
             if not offset % YIELD_EVERY:
                 await asyncio.sleep(0)  # the socket to Redis is fed by this loop
+        self.fold.tidy()
         self.fold.engine.store.flush(ledger.folded)
         telemetry.RECORDS.labels(self.identity.name).inc(len(records))
         telemetry.OFFSET.labels(self.identity.name).set(ledger.folded)

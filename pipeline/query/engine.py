@@ -41,7 +41,7 @@ class View:
         self.kind = plan.parsed.text.kind
         self.keys = plan.keys
         key_types, amount_types = types
-        names, self._forget_spellings = generator.names, generator.forget_spellings
+        names = generator.names
         self.amounts = tuple(Amount(n, t.scale, t.approx) for n, t in zip(plan.amounts, amount_types, strict=True))
         # A group is [row count, sums.., touched since the last drain].
         self._groups: dict[tuple[Any, ...], list[int]] = names[f"L_{number}"]
@@ -51,9 +51,7 @@ class View:
 
     def drain(self) -> list[Group]:
         """The groups touched since the last drain, with their present figures; count 0 = the group is gone."""
-        drained = self._drain()
-        self._forget_spellings()
-        return drained
+        return self._drain()
 
     def groups(self) -> Iterator[Group]:
         """All live groups."""
@@ -126,6 +124,10 @@ class Engine:
     def source(self) -> str:
         """The generated Python, in a stable order."""
         return "\n".join([self._generator.source, *(table.source for table in self.tables.values())])
+
+    def tidy(self) -> None:
+        """Drop what no live group shows; cheap, but not worth doing at every transaction."""
+        self._generator.forget_spellings()
 
     def set_today(self, iso_date: str) -> None:
         """CURRENT_DATE is `iso_date` from now on. Only rows whose dates lie between the two days are looked at."""

@@ -182,6 +182,7 @@ def test_spellings_that_nothing_shows_are_forgotten(monkeypatch):
     for i in range(100):
         fold.upsert(fold.row_type(1, f"x{i}"))
         engine.views["stock"].drain()
+        engine.tidy()
     assert len(engine._generator.names["SPELL_CASE_AND_PADDING"]) < 20
     fold.upsert(fold.row_type(2, "KEPT"))
     assert (("Kept", "W"), 2, (2,)) in list(engine.views["stock"].groups())
