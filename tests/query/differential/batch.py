@@ -27,12 +27,13 @@ class DifferenceFoundError(AssertionError):
 
 @dataclass
 class Counts:
-    """What was compared: histories, views whose answer has several groups, all views, drawn mappings we refused."""
+    """What was compared: histories (of each shape), views with several groups, all views, drawn mappings we refused."""
 
     histories: int = 0
     filled: int = 0
     views: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    shapes: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Case:
                 counts.filled += len(expected) > 1
                 counts.views += 1
             counts.histories += 1
+            counts.shapes[self.mapping.shape] += 1
 
     def question(self, played: "Played") -> Question:
         queries = {kind: view.erp_sql() for kind, view in self.engine.views.items()}
