@@ -149,7 +149,7 @@ async def fold(bootstrap: str, redis_url: str, shape: str, live_from: int, end: 
     source = settings.source("bench")
     app = make_app(settings.kafka, source)
     app.conf.id = f"bench-{shape}-{live_from}-{time.time_ns()}"
-    publisher = make_publisher(app, settings, source, applied(shape))
+    publisher = make_publisher(app, settings, source, applied(shape), {})
     publisher.ledger.replay_until = live_from
 
     def fatal(e: BaseException) -> None:

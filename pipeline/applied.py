@@ -70,6 +70,22 @@ class Applied(msgspec.Struct, frozen=True):
         return msgspec.json.decode(value, type=Applied)
 
 
+class Swept(msgspec.Struct, frozen=True):
+    """Table name -> the offset below which its rows are gone (`domain.sweeps`), in the log begun at `epoch`."""
+
+    epoch: int
+    tables: dict[str, int]
+
+    @staticmethod
+    def key(source: str) -> bytes:
+        """Its key in the topic of applied sources; no source is named with a slash."""
+        return f"{source}/swept".encode()
+
+    def to_json(self) -> bytes:
+        """The record's value."""
+        return msgspec.json.encode(self)
+
+
 def plain(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as JSON holds them; a date is told from a text by {"date": ..}."""
     return {name: _to_plain(value) for name, value in params.items()}

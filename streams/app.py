@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from faust.types import TP
 
 from pipeline import telemetry
 from pipeline.adapters import kafka
+from pipeline.applied import TOPIC, Swept
 from pipeline.domain.alerts import Alert
 from pipeline.settings import Kafka, Source
 from streams.publish import Publisher
@@ -72,6 +73,18 @@ class Alerts:
             await self._app.producer.send_and_wait(
                 self._topic, a.id.encode(), msgspec.json.encode(a.to_dict()), 0, None, None
             )
+
+
+class Notes:
+    """What a worker notes of its source in the topic of applied sources."""
+
+    def __init__(self, app: Any, source: str, epoch: int) -> None:
+        self._app, self._source, self._epoch = app, source, epoch
+
+    async def sweep(self, tables: Mapping[str, int]) -> None:
+        """From which offset on a table's rows count; returns when it is acknowledged."""
+        value = Swept(self._epoch, dict(tables)).to_json()
+        await self._app.producer.send_and_wait(TOPIC, Swept.key(self._source), value, 0, None, None)
 
 
 def wire(app: Any, source: Source, publisher: Publisher, fatal: Callable[[BaseException], None]) -> None:

@@ -4,7 +4,7 @@ bytes -> `adapters.debezium` -> the generated fold -> at a transaction's end: `d
 `domain.alerts`. Replay and live are the same path.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import structlog
@@ -13,6 +13,7 @@ from pipeline.adapters.debezium import LogReader
 from pipeline.domain import change as c
 from pipeline.domain.alerts import Alert, AlertBook
 from pipeline.domain.levels import StockLevels
+from pipeline.domain.sweeps import Sweeps
 from pipeline.domain.visibility import Visibility
 from pipeline.query import Engine
 from pipeline.query.values import BadValueError
@@ -39,10 +40,14 @@ class Place(NamedTuple):
 class StockFold:
     """Rows, levels and alerts of one source. `closing(rows)` is called before a cut of that many changed rows."""
 
-    def __init__(self, engine: Engine, levels: StockLevels, reader: LogReader) -> None:
+    def __init__(
+        self, engine: Engine, levels: StockLevels, reader: LogReader, swept: Mapping[str, int] | None = None
+    ) -> None:
         self.engine, self.levels = engine, levels
         self.book = AlertBook(levels)
         self.visibility = Visibility(marks=lambda table: engine.store.marks(table.name))
+        self.sweeps = Sweeps(swept or {}, engine.tables, lambda name: engine.store.marks(f"{name} since its sweep"))
+        self._ends_replay, self._older = False, dict[str, int]()
         self.place: Place | None = None
         self.events: list[Alert] = []
         self.quarantine: dict[bytes | None, tuple[int, str]] = {}
@@ -61,6 +66,9 @@ class StockFold:
     def fold(self, record: Record) -> None:
         """Take one record. Bad data goes to quarantine; anything raised is a bug."""
         change = self._read(record.key, record.value)
+        if self.visibility.in_snapshot and isinstance(change, c.RowChange | c.Begin | c.End | c.Truncated):
+            # streaming began and no `last` came: the last captured table was empty, or compaction took that row
+            self._snapshot_end(record.offset, None, self.place.time_ms if self.place else 0)
         if type(change) is c.RowChange:
             self._row(record, change.table, change.pk, change.row)
         elif type(change) is c.End:
@@ -83,6 +91,8 @@ class StockFold:
             if row is None:
                 table.delete(pk)
             else:
+                if self.sweeps.watched and table.name in self.sweeps.watched:
+                    self.sweeps.see(table.name, table.pk(row), record.offset, is_empty=not table.pks())
                 table.upsert(row)
         except BadValueError as e:
             self._reject(record, c.Rejection(str(e), table.name))
@@ -92,13 +102,11 @@ class StockFold:
 
     def _rare(self, record: Record, change: c.Change) -> None:
         match change:
-            case c.Begin() if self.visibility.in_snapshot:
-                # streaming began and no `last` came: the last captured table was empty
-                self._snapshot_end(record.offset, None, self.place.time_ms if self.place else 0)
             case c.Rejection():
                 self._reject(record, change)
             case c.Truncated():
                 change.table.clear()
+                self.sweeps.note(change.table.name, record.offset)
             case c.Control(kind="day"):
                 self.today = max(self.today, str(change.value["date"]))
                 self.engine.set_today(self.today)
@@ -114,8 +122,11 @@ class StockFold:
         log.error("row quarantined", table=rejection.table, offset=record.offset, reason=rejection.reason)
 
     def _snapshot_row(self, record: Record, row: c.SnapshotRow) -> None:
+        if self.visibility.snapshot_row(row):
+            # a table that holds something by now, or once was swept, may have rows in the log that the snapshot has not
+            older = {name for name, table in self.engine.tables.items() if table.pks()} | self.sweeps.noted.keys()
+            self._older = dict.fromkeys(older, record.offset)
         self._row(record, row.table, row.pk, row.row)
-        self.visibility.snapshot_row(row)
         if row.stage == "last":
             self._snapshot_end(record.offset, row.position, row.time_ms)
 
@@ -123,9 +134,29 @@ class StockFold:
         seen = self.visibility.snapshot_end(position)
         for table in self.engine.tables.values():
             table.keep_only(seen.get(table, ()))
+        for name, below in self._older.items():
+            self.sweeps.note(name, below)
         self._close(offset, time_ms)
 
+    def end_replay(self) -> None:
+        """End the rows that only a compacted log still has: now, or where a transaction is open, at its end."""
+        self._ends_replay = bool(self.sweeps.watched)
+        if self._ends_replay and self.place is not None and not self._rows:
+            self._close(self.place.offset, self.place.time_ms)
+
+    @property
+    def holds_ghosts(self) -> bool:
+        """The replay has ended within a transaction, and rows may be remembered that are gone: show nothing."""
+        return self._ends_replay
+
+    def _sweep(self) -> None:
+        self._ends_replay = False
+        for name, seen in self.sweeps.end().items():
+            self.engine.tables[name].keep_only(seen)
+
     def _close(self, offset: int, time_ms: int) -> None:
+        if self._ends_replay:
+            self._sweep()
         self.closing(self._rows)
         self._rows = 0
         self.place = Place(offset, self.visibility.served, time_ms)

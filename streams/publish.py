@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -52,6 +52,13 @@ class AlertTopic(Protocol):
         """Write events; returns when they are acknowledged."""
 
 
+class Notes(Protocol):
+    """What is noted of a source beside its log."""
+
+    async def sweep(self, tables: Mapping[str, int]) -> None:
+        """Rows of each table last seen below an offset are gone; returns when it is acknowledged."""
+
+
 class Publisher:
     """Folds batches and makes consistent cuts visible."""
 
@@ -63,10 +70,11 @@ class Publisher:
         *,
         ledger: Ledger,
         alerts: AlertTopic,
+        notes: Notes,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.identity, self.fold, self.ledger = identity, fold, ledger
-        self._projection, self._alerts, self._now = projection, alerts, now
+        self._projection, self._alerts, self._notes, self._now = projection, alerts, notes, now
         self.live = False
         fold.closing = self._closing
         self._held: dict[str, str] = {}
@@ -142,6 +150,9 @@ class Publisher:
         # what is remembered stays: without this, full collections walk it all, 200 to 400 ms at 1M rows
         gc.collect()
         gc.freeze()
+        if self.ledger.folded <= self._held_offset:
+            self.fold.levels.documents()  # all that was folded is served already
+        self.fold.end_replay()
         self.live = True
         log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
         self._floor = self._served_before()
@@ -174,7 +185,9 @@ class Publisher:
     async def _publish(self) -> None:
         await self.settled()
         place = self.fold.place
-        if place is None or place.position < self._floor or (not self._cuts and self._v(place) == self._prev):
+        if place is None or place.position < self._floor or self.fold.holds_ghosts:
+            return
+        if not self._cuts and self._v(place) == self._prev and not self.fold.levels.changes:
             return
         self._check_identity()
         if self._prev is None:
@@ -217,6 +230,9 @@ class Publisher:
         told, self._untold = self._untold, []
         if told:
             await self._alerts.tell(told)
+        if self.fold.sweeps.untold:
+            self.fold.sweeps.untold = False
+            await self._notes.sweep(self.fold.sweeps.noted)
         self.ledger.metadata = f"{self._v(place)} {place.position}"
         self.ledger.published = place.offset + 1
         self._measure(place, told, written)

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
 import prometheus_client
@@ -24,7 +25,7 @@ from pipeline.query import compile_source
 from pipeline.query.disk import DiskStore
 from pipeline.query.rows import MemoryStore, Store
 from pipeline.settings import Settings, Source
-from streams.app import Alerts, make_app, wire
+from streams.app import Alerts, Notes, make_app, wire
 from streams.fold import StockFold
 from streams.ledger import Ledger
 from streams.publish import Identity, Publisher
@@ -42,15 +43,16 @@ def run(settings: Settings, name: str | None = None) -> int:
     _serve_metrics(settings.worker.metrics_host, settings.worker.metrics_port)
     tune_collector()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    return asyncio.run(_serve(settings, source, applied))
+    swept = kafka.load_swept(settings.kafka, source.name, applied.epoch)
+    return asyncio.run(_serve(settings, source, applied, swept))
 
 
-async def _serve(settings: Settings, source: Source, applied: Applied) -> int:
+async def _serve(settings: Settings, source: Source, applied: Applied, swept: Mapping[str, int]) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     app = make_app(settings.kafka, source)
-    publisher = make_publisher(app, settings, source, applied)
+    publisher = make_publisher(app, settings, source, applied, swept)
     wire(app, source, publisher, _fatal)
     await app.start()
     log.info("worker started", source=source.name, pid=os.getpid())
@@ -69,13 +71,15 @@ def tune_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def make_publisher(app: object, settings: Settings, source: Source, applied: Applied) -> Publisher:
-    """A source's fold and projection, from what `apply` stored."""
+def make_publisher(
+    app: object, settings: Settings, source: Source, applied: Applied, swept: Mapping[str, int]
+) -> Publisher:
+    """A source's fold and projection, from what `apply` stored and workers before this one noted."""
     engine = compile_source(
         applied.mapping_texts, applied.schema, applied.params, store=make_store(settings, source, applied)
     )
     levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
-    fold = StockFold(engine, levels, LogReader(source.topic_prefix, engine.tables))
+    fold = StockFold(engine, levels, LogReader(source.topic_prefix, engine.tables), swept)
 
     def retried() -> None:
         telemetry.REDIS_RETRIES.labels(source.name).inc()
@@ -84,8 +88,9 @@ def make_publisher(app: object, settings: Settings, source: Source, applied: App
     projection = Projection(settings.redis.address, applied.prefix, applied.applied_at, settings.redis.secret, retried)
     identity = Identity(source.name, applied.epoch, applied.applied_at, applied.digest)
     return Publisher(
-        identity, fold, projection, ledger=Ledger(), alerts=Alerts(app, settings.kafka, source.alerts_topic)
-    )
+        identity, fold, projection, ledger=Ledger(), alerts=Alerts(app, settings.kafka, source.alerts_topic),
+        notes=Notes(app, source.name, applied.epoch),
+    )  # fmt: skip
 
 
 def make_store(settings: Settings, source: Source, applied: Applied) -> Store:

@@ -19,7 +19,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, for_code
 
 from pipeline import applied
-from pipeline.applied import Applied
+from pipeline.applied import Applied, Swept
 from pipeline.domain.errors import NotReadyError, RefusedError
 from pipeline.settings import Kafka
 
@@ -284,3 +284,10 @@ def load_applied(kafka: Kafka, name: str) -> Applied:
     if found is None:
         raise NotReadyError(f"source {name} is not applied yet", f"onhand apply {name}")
     return found
+
+
+def load_swept(kafka: Kafka, name: str, epoch: int) -> dict[str, int]:
+    """What a worker noted of the source's log begun at `epoch`: table -> the offset below which its rows are gone."""
+    value = latest(kafka, applied.TOPIC).get(Swept.key(name))
+    swept = msgspec.json.decode(value, type=Swept) if value else Swept(epoch, {})
+    return swept.tables if swept.epoch == epoch else {}

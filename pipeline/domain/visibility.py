@@ -37,18 +37,21 @@ class Visibility:
         self.served = end.position
         return True
 
-    def snapshot_row(self, row: SnapshotRow) -> None:
-        """A row was read by a snapshot; `first` or another position starts one anew, also after one that was cut off.
+    def snapshot_row(self, row: SnapshotRow) -> bool:
+        """A row was read by a snapshot; True when it begins one: `first` or another position, also after one cut off.
 
         `first` alone does not do: it is missing when the first table is empty or its first row cannot be read.
         """
         if row.stage == "incremental":
-            return
-        if self._snapshot is None or row.stage == "first" or row.position != self._snapshot_at:
+            return False
+        begins = self._snapshot is None or row.stage == "first" or row.position != self._snapshot_at
+        if begins:
             self._snapshot, self._snapshot_at = {}, row.position
+        assert self._snapshot is not None  # noqa: S101  # begun now, or before
         if row.table not in self._snapshot:
             self._snapshot[row.table] = self._marks(row.table)
         self._snapshot[row.table].add(row.pk)
+        return begins
 
     def snapshot_end(self, position: Position | None) -> dict[Any, Any]:
         """The snapshot is complete: the pks it read by table. Whatever else is remembered of them is a ghost."""

@@ -44,7 +44,9 @@ def meta(time_ms: int, *, quarantined: bool = False) -> dict[str, str]:
     """`stock:meta` of a feed complete up to `time_ms`."""
     fold = cast("StockFold", SimpleNamespace(quarantine={b"k": (1, "not a number")} if quarantined else {}))
     nobody = cast("Any", None)
-    publisher = Publisher(Identity("erp", EPOCH, EPOCH, "0ea9"), fold, nobody, ledger=Ledger(), alerts=nobody)
+    publisher = Publisher(
+        Identity("erp", EPOCH, EPOCH, "0ea9"), fold, nobody, ledger=Ledger(), alerts=nobody, notes=nobody
+    )
     return publisher._meta(Place(OFFSET, Position(0x23AD468), time_ms))
 
 

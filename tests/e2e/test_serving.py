@@ -4,6 +4,8 @@ import json
 
 import requests
 
+from pipeline.adapters import kafka
+from pipeline.settings import Kafka
 from tests.e2e.source import Source, wait_for
 
 
@@ -106,4 +108,10 @@ def test_truncate_empties_what_it_should(source: Source) -> None:
     assert source.documents() == []
     source.sql.execute("INSERT INTO quant SELECT * FROM kept")
     source.wait_until_served()
+    source.verify()
+    broker = Kafka(bootstrap_servers=source.stack.kafka.bootstrap)
+    swept = kafka.load_swept(broker, source.name, kafka.load_applied(broker, source.name).epoch)
+    assert swept.keys() == {"public.quant"}, "noted beside the log, for when compaction has taken the record"
+    source.kill_worker()
+    source.start_worker()
     source.verify()

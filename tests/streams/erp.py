@@ -34,9 +34,10 @@ def compiled(store: Store | None = None) -> Engine:
     return compile_source([MappingText("stock", SQL, "stock.sql")], CATALOG, {}, store=store)
 
 
-def new_fold(store: Store | None = None) -> StockFold:
+def new_fold(store: Store | None = None, swept: dict[str, int] | None = None) -> StockFold:
     engine = compiled(store)
-    return StockFold(engine, stock_levels(PREFIX, engine.views["stock"], "stock"), LogReader(SERVER, engine.tables))
+    levels = stock_levels(PREFIX, engine.views["stock"], "stock")
+    return StockFold(engine, levels, LogReader(SERVER, engine.tables), swept)
 
 
 _TRUTH = compiled()
@@ -115,7 +116,7 @@ class Record:
 
 @dataclass
 class Log:
-    """Writes records. Offsets begin with 0 and have no holes."""
+    """Writes records. Offsets begin with 0 and have no holes until the log is compacted."""
 
     records: list[Record] = field(default_factory=list)
 
@@ -125,9 +126,15 @@ class Log:
             self.control(name, **value)
         return self
 
+    def compact(self) -> None:
+        """Leave the last record of each key only, and no tombstone: what Kafka may do to whatever is a week old."""
+        last = {r.key: r.offset for r in self.records}
+        self.records = [r for r in self.records if last[r.key] == r.offset and r.value is not None]
+
     def put(self, key: Any, value: Any, shows: int | None = None) -> None:
         key, value = (v if v is None or isinstance(v, bytes) else msgspec.json.encode(v) for v in (key, value))
-        self.records.append(Record(key, value, len(self.records), shows))
+        offset = self.records[-1].offset + 1 if self.records else 0
+        self.records.append(Record(key, value, offset, shows))
 
     def control(self, name: str, **value: Any) -> None:
         self.put({"row": {"control": name}}, {"control": name} | value)

@@ -1,7 +1,7 @@
 """From replay to live: what reads the log decides what readers see, and when."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -88,6 +88,16 @@ class Topic:
 
 
 @dataclass
+class Notes:
+    """What workers noted beside the log."""
+
+    swept: dict[str, int] = field(default_factory=dict)
+
+    async def sweep(self, tables: Mapping[str, int]) -> None:
+        self.swept = dict(tables)
+
+
+@dataclass
 class Worker:
     """A worker's run over a log: `take` feeds it whatever the log has by now."""
 
@@ -98,17 +108,20 @@ class Worker:
     clock: float = 10.0
     committed: str = ""
     store: Store | None = None
+    notes: Notes = field(default_factory=Notes)
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(replay_until=len(self.log.records), committed_metadata=self.committed)
-        self.fold = new_fold(self.store)
+        end = self.log.records[-1].offset + 1 if self.log.records else 0
+        self.ledger = Ledger(replay_until=end, committed_metadata=self.committed)
+        self.fold = new_fold(self.store, self.notes.swept)
         self.publisher = Publisher(
-            self.identity, self.fold, self.redis, ledger=self.ledger, alerts=self.alerts, now=lambda: self.clock
-        )
+            self.identity, self.fold, self.redis, ledger=self.ledger, alerts=self.alerts, notes=self.notes,
+            now=lambda: self.clock,
+        )  # fmt: skip
 
     def take(self, *, batch: int = 10_000) -> "Worker":
         async def feed() -> None:
-            while rest := self.log.records[self.ledger.folded + 1 :]:
+            while rest := [r for r in self.log.records if r.offset > self.ledger.folded]:
                 await self.publisher.take(rest[:batch])
             await self.publisher.settled()
 
@@ -117,7 +130,7 @@ class Worker:
 
     def again(self, **changes: Any) -> "Worker":
         """The next process on the same log, Redis and alerts topic."""
-        return Worker(self.log, self.redis, self.alerts, clock=self.clock, **changes)
+        return Worker(self.log, self.redis, self.alerts, clock=self.clock, **{"notes": self.notes} | changes)
 
 
 @pytest.fixture

@@ -1,0 +1,161 @@
+"""Rows that ended without a delete of their own stay gone when the log has lost what ended them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from pipeline.query.disk import DiskStore
+from pipeline.query.rows import MemoryStore, Store
+from tests.streams.erp import Log, Op, Served, State, item, place, quant, states, truth
+from tests.streams.test_publish import FIRST, RIM, Notes, Worker
+
+MORE = [*FIRST, quant(3, 1, 1, 7), quant(4, 2, 1, 9)]
+
+
+@pytest.fixture(params=["memory", "disk"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made = MemoryStore() if request.param == "memory" else DiskStore(tmp_path, "small", cache=1_000, batch=1)
+    yield made
+    made.close()
+
+
+def truncated_twice() -> tuple[Log, State]:
+    """`quant` is emptied, then `place`: the second TRUNCATE has the first one's key."""
+    log = Log().begun()
+    log.transaction(1, MORE)
+    log.begin(2)
+    log.truncate(2, "quant")
+    log.change(2, quant(9, 1, 1, 3))
+    log.end(2)
+    log.begin(3)
+    log.truncate(3, "place")
+    log.change(3, place(1, "x", "W1"))
+    log.end(3)
+    rows = [[*MORE, *(Op("quant", pk, None) for pk in (1, 2, 3, 4)), quant(9, 1, 1, 3)]]
+    return log, states(rows)[1]
+
+
+def snapshot_again() -> tuple[Log, State]:
+    """Quants 3 and 4 were deleted while nobody looked; after the second snapshot all of its rows changed."""
+    log = Log().begun()
+    log.transaction(1, MORE)
+    later = states([[*MORE, Op("quant", 3, None), Op("quant", 4, None)]])[1]
+    log.snapshot(2, later)
+    changed = [item(1, "A"), item(2, "C"), place(1, "y", "W1"), quant(1, 1, 1, 6), quant(2, 2, 1, 1)]
+    log.transaction(3, changed)
+    return log, states([[Op(t, pk, row) for t, rows in later.items() for pk, row in rows.items()], changed])[2]
+
+
+LOGS = [truncated_twice, snapshot_again]
+
+
+def served_anew(log: Log, notes: Notes, store: Store | None = None) -> Served:
+    return Worker(log, notes=notes, store=store).take().redis.served
+
+
+@pytest.mark.parametrize("history", LOGS)
+def test_what_was_swept_stays_gone_after_compaction(history, store: Store) -> None:
+    log, state = history()
+    first = Worker(log).take()
+    assert first.redis.served == truth(state)
+    log.compact()
+    assert served_anew(log, Notes()) != truth(state), "without the note ghosts come back, else this shows nothing"
+    assert served_anew(log, first.notes, store) == truth(state)
+
+
+@pytest.mark.parametrize("history", LOGS)
+def test_a_replay_of_the_whole_log_gives_the_same_documents(history) -> None:
+    log, _ = history()
+    first = Worker(log).take()
+    again = Worker(log, notes=first.notes).take()
+    cuts = [{d.key: d for d in w.fold.levels.all_documents()} for w in (first, again)]
+    assert {k: (d.offset, d.fields) for k, d in cuts[0].items()} == {
+        k: (d.offset, d.fields) for k, d in cuts[1].items()
+    }
+
+
+def test_a_log_that_begins_with_its_only_snapshot_is_not_watched() -> None:
+    log = Log().begun()
+    log.snapshot(1, states([MORE])[1])
+    log.transaction(2, [quant(1, 1, 1, 2)])
+    assert Worker(log).take().notes.swept == {}
+
+
+def test_a_snapshot_after_one_that_was_cut_off_is_noted() -> None:
+    log = Log().begun()
+    log.snapshot(1, states([MORE])[1], cut_off=3)
+    begins = log.records[-1].offset + 1
+    log.snapshot(2, states([MORE])[1])
+    assert set(Worker(log).take().notes.swept.values()) == {begins}
+
+
+def test_rows_that_changed_after_a_snapshot_stay_when_its_last_row_is_compacted_away() -> None:
+    log, state = Log().begun(), states([MORE])[1]
+    log.snapshot(1, state)
+    for n, op in enumerate([quant(1, 1, 1, 2), quant(4, 2, 1, 3), quant(2, 2, 1, 4)], 2):
+        log.transaction(n, [op])
+        op.apply(state)
+    log.compact()
+    assert served_anew(log, Notes()) == truth(state)
+
+
+def test_nothing_is_shown_until_the_open_transaction_ends() -> None:
+    log, state = truncated_twice()
+    first = Worker(log).take()
+    log.compact()
+    log.begin(4)
+    log.change(4, quant(9, 1, 1, 4))
+    again = Worker(log, notes=first.notes).take()
+    assert again.redis.served == {}
+    log.end(4)
+    state["quant"][9] = quant(9, 1, 1, 4).row
+    assert again.take().redis.served == truth(state)
+
+
+def test_ghosts_of_a_worker_that_goes_on_are_taken_back() -> None:
+    log, state = snapshot_again()
+    first = Worker(log).take()
+    log.compact()
+    again = first.again().take()  # Redis holds the very cut the log ends with
+    assert again.redis.served == truth(state)
+    log.transaction(5, [quant(1, 1, 1, 1)])
+    state["quant"][1] = quant(1, 1, 1, 1).row
+    assert again.take().redis.served == truth(state)
+    assert RIM in again.redis.served
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_random_histories_compacted_at_any_place(seed: int) -> None:
+    """Changes, TRUNCATEs and snapshots that miss deletes; a worker follows, the log is compacted, others start anew."""
+    rng, log, notes = Random(seed), Log().begun(), Notes()
+    state = states([MORE])[1]
+    log.transaction(1, MORE)
+    for n in range(2, 9):
+        _happen(rng, log, state, n)
+        worker = Worker(log, notes=notes).take()
+        assert worker.redis.served == truth(state), n
+        if rng.random() < 0.5:
+            log.compact()
+            assert served_anew(log, notes) == truth(state), n
+
+
+def _happen(rng: Random, log: Log, state: State, n: int) -> None:
+    what = rng.choice(["change", "change", "truncate", "snapshot"])
+    if what == "snapshot":
+        for pk in [pk for pk in state["quant"] if rng.random() < 0.3][: len(state["quant"]) - 1]:
+            del state["quant"][pk]
+        state["quant"].setdefault(8, quant(8, 1, 1, n).row)
+        log.snapshot(n, state)
+        return
+    log.begin(n)
+    if what == "truncate":
+        table = rng.choice(["quant", "quant", "place"])
+        log.truncate(n, table)
+        state[table].clear()
+    ops = [quant(rng.randint(1, 8), rng.randint(1, 2), 1, rng.randint(-5, 50)) for _ in range(rng.randint(1, 3))]
+    for op in [*ops, place(1, rng.choice("xy"), "W1")]:
+        op.apply(state)
+        log.change(n, op)
+    log.end(n)
