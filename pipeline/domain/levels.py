@@ -68,10 +68,19 @@ class StockLevels:
         for d, ident in zip(self._dimensions, levels[0].idents, strict=True):
             d.codes.add(ident, key[d.label_at])
         for level in levels:
+            if not level.rows:
+                self._revive(level)
             level.rows += 1
             touched[level] = None
         self._rows[key] = (levels, on_hand, reserved)
         self._move(key, levels, on_hand, reserved, touched)
+
+    @staticmethod
+    def _revive(level: Level) -> None:
+        """A level that was empty may have missed that it goes by another code now."""
+        level.renamed = level.shown != ""
+        if level.parent is not None:
+            level.parent.listed.clear()
 
     def _vanish(
         self, key: Key, levels: tuple[Level, ...], on_hand: int, reserved: int, touched: dict[Level, None]

@@ -207,3 +207,23 @@ def test_alerts_the_topic_still_holds_open_are_ended_and_keep_their_time() -> No
     older = type(opened).from_dict(opened.to_dict() | {"since": "1970-01-01T00:00:00.000Z"})
     assert [(a.id, a.state) for a in book.reconcile({stale.id: stale, older.id: older})] == [(stale.id, "resolved")]
     assert book.open[older.id].since == "1970-01-01T00:00:00.000Z"
+
+
+def test_a_level_that_was_empty_while_its_item_and_warehouse_were_renamed() -> None:
+    levels = stock_levels("stock", View(), "stock")
+    gone, other = row(7, "RIM", 1, 0, count=0), row(7, "RIM", 2, 3)
+    levels.absorb([row(7, "RIM", 1, 10), other], 1, 0)
+    levels.documents()
+    levels.absorb([gone], 2, 0)
+    levels.absorb([row(7, "HOOP", 2, 3), row(7, "RIM", 2, 0, count=0)], 3, 0)
+    levels.absorb([row(7, "HOOP", 1, 10)], 4, 0)
+    assert {key for key, fields in shown(levels).items() if fields} == {
+        "stock:{HOOP}", "stock:{HOOP}:WH", "stock:{HOOP}:WH:location=R1", "stock:{HOOP}:WH:location=R2",
+    }  # fmt: skip
+    elsewhere = lambda code: ((7, "HOOP", 2, code, 9, "S", None, None), 1, (4, 0))  # noqa: E731
+    levels.absorb([elsewhere("B1")], 5, 0)
+    assert shown(levels)["stock:{HOOP}"]["w:B1"] == "4"
+    levels.absorb([(elsewhere("B1")[0], 0, (0, 0))], 6, 0)
+    levels.absorb([((8, "NUT", 2, "B2", 9, "S", None, None), 1, (1, 0))], 7, 0)
+    levels.absorb([elsewhere("B2")], 8, 0)
+    assert {name for name in shown(levels)["stock:{HOOP}"] if name.startswith("w:")} == {"w:WH", "w:B2"}
