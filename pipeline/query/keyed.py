@@ -6,6 +6,7 @@ A WITH query that is named twice is computed whole before anything is filtered; 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlglot import exp
 
@@ -16,6 +17,7 @@ from pipeline.query.place import MappingText
 from pipeline.query.plan import Branch, Join, Planner
 from pipeline.query.render import for_literal
 
+Group = tuple[tuple[Any, ...], int, tuple[int, ...]]
 SLOTS = 10_000
 _BLANKS = " \t\n\r\v\f\x1c\x1d\x1e\x1f"  # ASCII of what ends a code without being part of it, as str.rstrip has it
 
@@ -135,6 +137,15 @@ def keyed(text: MappingText, catalog: Catalog, params: Params) -> list[KeyedBran
         KeyedBranch(b, plan.keys, t.table.name, tuple(t.column(c).name for c in t.pk))
         for b, t in zip(plan.branches, roots, strict=True)
     ]
+
+
+def added(groups: Iterable[Group]) -> list[Group]:
+    """The branches' groups as the whole query has them: rows of one key add."""
+    found: dict[tuple[Any, ...], tuple[int, ...]] = {}
+    for key, count, sums in groups:
+        held = found.get(key, (0,) * (1 + len(sums)))
+        found[key] = tuple(a + b for a, b in zip(held, (count, *sums), strict=True))
+    return [(key, count, tuple(sums)) for key, (count, *sums) in found.items()]
 
 
 def _sql(e: exp.Expr) -> str:

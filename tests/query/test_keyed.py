@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from pipeline.query import compile_source
-from pipeline.query.keyed import SLOTS, Items, KeyedBranch, keyed, slot
+from pipeline.query.keyed import SLOTS, Items, KeyedBranch, added, keyed, slot
 from tests.query.mappings import MAPPINGS, TODAYS, Mapping
 from tests.query.schemas import catalog_of, pack
 from tests.query.test_property import Erp, Server, assert_same, draw_event, first_rows
@@ -27,15 +27,6 @@ def server(postgres):
 
 def shown(value: Any) -> str:
     return "" if value is None else str(value).rstrip()
-
-
-def added(groups: list[Any]) -> list[Any]:
-    """Groups of one key from several branches as one."""
-    found: dict[Any, list[int]] = {}
-    for key, count, sums in groups:
-        held = found.setdefault(key, [0] * (1 + len(sums)))
-        found[key] = [a + b for a, b in zip(held, (count, *sums), strict=True)]
-    return [(key, n, tuple(sums)) for key, (n, *sums) in found.items()]
 
 
 def some(answer: list[Any], names: tuple[str, ...], rng: Random) -> Items:
