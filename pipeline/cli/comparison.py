@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypeVar
 
 from pipeline.adapters import erp
 from pipeline.adapters.served import Documents, Reader, live
@@ -33,9 +34,10 @@ _NOWHERE = str(Position(0))
 _WHOLE = ("live", "degraded")
 _YET_TO_COME = "~"
 _POLL_S = 0.005
-_PAUSE_S = 0.1
+PAUSE_S = 0.1
 _GRACE_S = 1.0  # for a round that begins just before the time is up
 
+T = TypeVar("T")
 Both = tuple[Mapping[str, str], Mapping[str, str]]
 
 
@@ -70,22 +72,21 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """One round: what should be served by S, what is served (vanished levels too), v0, and the version at the end."""
+class Served:
+    """What is served at a round's end, vanished levels too; v0, and the version at the end."""
 
-    expected: Documents
-    served: Documents
+    documents: Documents
     before: str
     after: str
 
     def moved(self, key: str) -> bool:
         """Whether the key changed since v0. A version that is yet to come is nobody's: somebody wrote it by hand."""
-        return self.before < self.served.get(key, {}).get("v", "") <= self.after
+        return self.before < self.documents.get(key, {}).get("v", "") <= self.after
 
-    def pair(self, key: str) -> Both:
-        """The numbers of both sides."""
-        fields = self.served.get(key, {})
-        return numbers(self.expected.get(key, {})), {} if "deleted" in fields else numbers(fields)
+    def numbers(self, key: str) -> dict[str, str]:
+        """What verify compares of a key; nothing where it vanished."""
+        fields = self.documents.get(key, {})
+        return {} if "deleted" in fields else numbers(fields)
 
 
 class Comparison:
@@ -93,34 +94,46 @@ class Comparison:
 
     def __init__(self, source: Source, applied: Applied, reader: Reader, say: Callable[[str], None]) -> None:
         self.source, self.applied, self.reader, self._say = source, applied, reader, say
-        self.view = compile_source(applied.mapping_texts, applied.schema, applied.params).views["stock"]
+        self.engine = compile_source(applied.mapping_texts, applied.schema, applied.params)
+        self.view = self.engine.views["stock"]
         (text,) = [t for t in applied.mapping_texts if t.kind == "stock"]
         self.branches = keyed(text, applied.schema, applied.params)
         self.tolerance = TOLERANCE if any(a.approx for a in self.view.amounts) else Decimal(0)
-        self._position, self._deadline, self._behind = _NOWHERE, 0.0, False
+        self.position, self._deadline, self._behind = _NOWHERE, 0.0, False
+
+    def begin(self, patience: float) -> None:
+        """From now on wait no longer than so many seconds for the feed."""
+        self._deadline, self._behind = time.monotonic() + patience, False
+
+    @property
+    def late(self) -> bool:
+        """Whether that time is up."""
+        return time.monotonic() > self._deadline
 
     def run(self, scope: Scope, patience: float) -> Outcome:
         """Compare the keys of the scope, each at a standstill, as many as stand still within `patience` seconds."""
-        self._deadline, self._behind = time.monotonic() + patience, False
+        self.begin(patience)
         outcome, doubts, left = Outcome(), dict[str, int](), None
         for _ in range(_ROUNDS):
-            look = self._look(scope, left, thorough=bool(doubts))
+            expected, served = self._look(scope, left, thorough=bool(doubts))
             if left is None:
-                keys = look.expected.keys() | live(look.served).keys()
+                keys = expected.keys() | live(served.documents).keys()
                 left = {key for key in keys if scope.holds(self.applied.prefix, key)}
-            left = self._settle(look, left, doubts, outcome)
-            if not left or (not doubts and time.monotonic() > self._deadline):
+            left = self._settle(expected, served, left, doubts, outcome)
+            if not left or (not doubts and self.late):
                 break
-            time.sleep(_PAUSE_S if doubts else 0)
-        outcome.keys, outcome.position = outcome.compared + len(left or ()), self._position
+            time.sleep(PAUSE_S if doubts else 0)
+        outcome.keys, outcome.position = outcome.compared + len(left or ()), self.position
         return outcome
 
-    def _settle(self, look: _Look, left: set[str], doubts: dict[str, int], outcome: Outcome) -> set[str]:
+    def _settle(
+        self, expected: Documents, served: Served, left: set[str], doubts: dict[str, int], outcome: Outcome
+    ) -> set[str]:
         """Take what stood still out of `left`; return the rest."""
         rest = set()
         for key in left:
-            both = look.pair(key)
-            if look.moved(key):
+            both = numbers(expected.get(key, {})), served.numbers(key)
+            if served.moved(key):
                 doubts.pop(key, None)
                 rest.add(key)
             elif equal(*both, self.tolerance):
@@ -136,17 +149,23 @@ class Comparison:
 
     # -- one round
 
-    def _look(self, scope: Scope, left: set[str] | None, *, thorough: bool) -> _Look:
-        items = scope.items if left is None else self._narrow(scope, left)
+    def round(self, ask: Callable[[], T], names: Callable[[], Collection[str]]) -> tuple[T, Served]:
+        """Steps (1) to (5): what `ask` answers from the ERP, and what is served under `names` after that."""
         before = self.reader.meta().get("v", "")
-        groups = self._ask(items, thorough)
+        answer = ask()
         self._wait_for(erp.mark(self.source, "verify"))
-        names = left if left is not None else self._names(scope)
-        served = self.reader.read(names)
+        documents = self.reader.read(names())
         meta = self.reader.meta()
         # in the middle of a large transaction or a rebuild keys are ahead of the whole
         after = meta.get("v", "") if meta.get("state") in _WHOLE else _YET_TO_COME
-        return _Look(self.expected(groups, () if items is None else names), served, before, after)
+        return answer, Served(documents, before, after)
+
+    def _look(self, scope: Scope, left: set[str] | None, *, thorough: bool) -> tuple[Documents, Served]:
+        items = scope.items if left is None else self._narrow(scope, left)
+        groups, served = self.round(
+            lambda: self._ask(items, thorough), lambda: self._names(scope) if left is None else left
+        )
+        return self.expected(groups, () if items is None else served.documents), served
 
     def _narrow(self, scope: Scope, left: set[str]) -> Items | None:
         """Only the items of the keys that are left, where that is less to read."""
@@ -177,8 +196,8 @@ class Comparison:
         until = self._deadline if self._behind else max(self._deadline, time.monotonic() + _GRACE_S)
         while True:
             meta = self.reader.meta()
-            self._position = meta.get("position", _NOWHERE)
-            behind = mark - Position.parse(self._position).order
+            self.position = meta.get("position", _NOWHERE)
+            behind = mark - Position.parse(self.position).order
             if behind <= 0 and "v" in meta:
                 return
             if time.monotonic() > until:
@@ -190,7 +209,7 @@ class Comparison:
         if not self._behind:
             self._behind = True
             self._say(
-                f"the feed is behind the ERP: served up to {self._position}, {behind} bytes of its change log to go"
+                f"the feed is behind the ERP: served up to {self.position}, {behind} bytes of its change log to go"
             )
 
 

@@ -61,8 +61,8 @@ def verify(
     Examples: onhand verify · onhand verify erp --item BOLT-M8 · onhand verify --sample 1% --every 60s
     · onhand verify --repair
     """
-    patience, width = _seconds("--timeout", timeout), _width(sample)
-    pause = _seconds("--every", every) if every is not None else None
+    patience, width = seconds("--timeout", timeout), _width(sample)
+    pause = seconds("--every", every) if every is not None else None
     if item is not None and sample is not None:
         raise UsageError("verify takes --item or --sample, not both", "leave one of them out")
     settings, chosen = load_source(ctx, source)
@@ -228,7 +228,8 @@ def _width(sample: str | None) -> int:
     return width
 
 
-def _seconds(option: str, text: str) -> float:
+def seconds(option: str, text: str) -> float:
+    """A time as people write it. Raises UsageError."""
     number = text.rstrip("msh")
     try:
         return float(number) * _UNITS[text[len(number) :] or "s"]
