@@ -34,19 +34,19 @@ class Reader:
 
     def documents(self) -> Documents:
         """Every live stock key with its fields."""
-        return live(self.read(self.keys()))
+        return live(self.read(sorted(self.keys())))
 
     def item(self, item: str) -> Documents:
         """The live stock keys of one item code, also where several items share it."""
-        return live(self.read(self.keys(item)))
+        return live(self.read(sorted(self.keys(item))))
 
-    def keys(self, item: str | None = None) -> list[str]:
+    def keys(self, item: str | None = None) -> set[str]:
         """The names of all stock keys, or of those that show one item code; of vanished levels too."""
         pattern = f"{self.prefix}:{{*"
         if item is not None:
             key = names.item_key(self.prefix, names.encode(item)).removesuffix("}")
             pattern = "".join(f"\\{c}" if c in "*?[]\\" else c for c in key) + f"[}}{names.NONE}]*"
-        return sorted(set(_answer(lambda: list(self._redis.scan_iter(pattern, count=5000)))))
+        return set(_answer(lambda: list(self._redis.scan_iter(pattern, count=5000))))
 
     def read(self, keys: Iterable[str]) -> Documents:
         """What stands at these keys, vanished levels too; a key that is not there has no fields."""

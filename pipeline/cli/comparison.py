@@ -9,9 +9,10 @@ waits in between), so a difference counts only when it has stood for three round
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import TypeVar
 
 from pipeline.adapters import erp
@@ -48,12 +49,14 @@ class Scope:
     items: Items | None = None
     shown: str | None = None
 
-    def holds(self, prefix: str, key: str) -> bool:
-        """Whether a served key is within."""
-        if self.items is None:
-            return True
-        item = split_key(prefix, key).get("item")
-        return item is not None and self.shown in (None, item) and split_code(item) in self.items
+    def within(self, prefix: str, keys: Iterable[str]) -> list[str]:
+        """Those of served keys that are within: a million keys are of few items."""
+        items = self.items
+        if items is None:
+            return list(keys)
+        holds = lru_cache(maxsize=None)(lambda item: self.shown in (None, item) and split_code(item) in items)
+        begin = len(prefix) + 2
+        return [key for key in keys if holds(key[begin : key.find("}")])]
 
 
 @dataclass
@@ -118,7 +121,7 @@ class Comparison:
             expected, served = self._look(scope, left, thorough=bool(doubts))
             if left is None:
                 keys = expected.keys() | live(served.documents).keys()
-                left = {key for key in keys if scope.holds(self.applied.prefix, key)}
+                left = set(scope.within(self.applied.prefix, keys))
             left = self._settle(expected, served, left, doubts, outcome)
             if not left or (not doubts and self.late):
                 break
@@ -189,7 +192,7 @@ class Comparison:
     def _names(self, scope: Scope) -> list[str]:
         codes = scope.items.codes if scope.items else ()
         keys = self.reader.keys(*codes) if len(codes) == 1 else self.reader.keys()
-        return [key for key in keys if scope.holds(self.applied.prefix, key)]
+        return scope.within(self.applied.prefix, keys)
 
     def _wait_for(self, mark: int) -> None:
         """Until readers see everything up to `mark`; a feed that stays behind is compared as it is."""

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import requests
+from typer.testing import CliRunner
 
 from infra.stack import Stack
+from pipeline.cli.main import app
 from tests.e2e.load import Writers
 from tests.e2e.source import Source, wait_for
 
@@ -16,8 +18,9 @@ LEDGER = Path(__file__).parent / "ledger"
 
 
 def explain(source: Source, *arguments: str) -> dict[str, Any]:
-    done = source.onhand("explain", *arguments, "-o", "json")
-    assert done.returncode == 0, done.stdout + done.stderr
+    """The command in this process: its start takes longer than all it does."""
+    done = CliRunner().invoke(app, ["--config", str(source.config), "explain", *arguments, "-o", "json"])
+    assert done.exit_code == 0, done.output
     return json.loads(done.stdout)
 
 
@@ -45,7 +48,7 @@ def test_balances_add_up_with_their_keys_and_times(source: Source) -> None:
     assert row["committed"] == changed
     high, low = row["position"].split("/")
     assert 0 < int(high, 16) << 32 | int(low, 16) <= source.position()
-    for item in ("I3", "I4", "I152"):
+    for item in ("I3", "I152"):
         warehouses = [n for n in source.redis.hgetall(f"{source.prefix}:{{{item}}}") if n.startswith("w:")]
         assert warehouses
         assert all(assert_adds_up(source, item, n[2:]) for n in warehouses)
