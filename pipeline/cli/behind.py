@@ -11,6 +11,7 @@ from pipeline.adapters.served import Documents
 from pipeline.cli.comparison import Comparison
 from pipeline.domain import change as c
 from pipeline.domain.batches import batches
+from pipeline.domain.decimals import decimal_text
 from pipeline.domain.levels import StockLevels, stock_levels
 from pipeline.domain.names import NONE, split_code
 from pipeline.query.keyed import Group, Items, added, keyed
@@ -87,11 +88,11 @@ class Sums:
 
     def amounts(self, rows: Collection[Row]) -> dict[str, str]:
         """What rows add, together."""
-        shape, text = self.levels.shape, self.levels.text
-        found = {"on_hand": text(sum(shape.on_hand(row.result[2]) for row in rows))}
-        return found | (
-            {"reserved": text(sum(shape.reserved(r.result[2]) for r in rows))} if shape.has_reserved else {}
-        )
+        shape = self.levels.shape
+        totals = {"on_hand": sum(shape.on_hand(row.result[2]) for row in rows)}
+        if shape.has_reserved:
+            totals["reserved"] = sum(shape.reserved(row.result[2]) for row in rows)
+        return {name: decimal_text(n, shape.scale, shape.approx) for name, n in totals.items()}
 
 
 def document_numbers(comparison: Comparison, rows: list[Row]) -> dict[Place, str]:
