@@ -61,12 +61,20 @@ class Scope:
 
 @dataclass
 class Outcome:
-    """How many `keys` there are and were `compared` at a standstill; what differs: (ERP's numbers, served numbers)."""
+    """How many keys were `compared` at a standstill, which were `moving` all the while and so were not.
 
-    keys: int = 0
+    `differing`: (ERP's numbers, served numbers).
+    """
+
     compared: int = 0
+    moving: set[str] = field(default_factory=set)
     position: str = _NOWHERE
     differing: dict[str, Both] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> int:
+        """How many there are."""
+        return self.compared + len(self.moving)
 
     @property
     def coverage(self) -> float:
@@ -126,7 +134,7 @@ class Comparison:
             if not left or (not doubts and self.late):
                 break
             time.sleep(PAUSE_S if doubts else 0)
-        outcome.keys, outcome.position = outcome.compared + len(left or ()), self.position
+        outcome.moving, outcome.position = left or set(), self.position
         return outcome
 
     def _settle(

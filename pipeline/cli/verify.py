@@ -13,13 +13,14 @@ from pipeline import telemetry
 from pipeline.adapters import kafka
 from pipeline.adapters.served import Reader
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, reader, say
-from pipeline.cli.comparison import Comparison, Outcome, Scope
+from pipeline.cli.comparison import Both, Comparison, Outcome, Scope
 from pipeline.cli.layers import ERP, REDIS, ROWS, fold_log, layers_of
 from pipeline.domain import names
 from pipeline.domain.errors import DiffersError, NotReadyError, OnhandError, UsageError
 from pipeline.query.keyed import SLOTS, Items
 from pipeline.settings import Settings, Source
 
+MENDED = "mended"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -83,13 +84,15 @@ def _once(task: Task, first: int) -> Outcome:
         raise UsageError(
             f"neither the ERP nor Redis knows item {task.item!r}", "onhand get --all shows every item's code"
         )
-    layers = _layers(task, comparison, found)
+    layers = _layers(task, comparison, found.differing)
     mendable = [key for key, layer in layers.items() if layer == REDIS]
     if task.repair and mendable:
         say(f"repair: {len(mendable)} keys lost their versions, so the worker now writes everything anew")
         task.reader.distrust(mendable)
         final = _again(comparison, scope, task)
-        telemetry.VERIFY_REPAIRED.labels(task.source.name).inc(len(set(mendable) - final.differing.keys()))
+        telemetry.VERIFY_REPAIRED.labels(task.source.name).inc(sum(_state(k, final) == MENDED for k in mendable))
+        layers |= _layers(task, comparison, {k: v for k, v in final.differing.items() if k not in layers})
+        found.differing |= {k: v for k, v in final.differing.items() if k not in found.differing}
     _tell(task, found, final, layers)
     return final
 
@@ -103,19 +106,24 @@ def _again(comparison: Comparison, scope: Scope, task: Task) -> Outcome:
         ) from None
 
 
-def _layers(task: Task, comparison: Comparison, found: Outcome) -> dict[str, str]:
-    if not found.differing:
+def _layers(task: Task, comparison: Comparison, differing: Mapping[str, Both]) -> dict[str, str]:
+    if not differing:
         return {}
-    say(f"{len(found.differing)} keys differ: reading the log to see where")
+    say(f"{len(differing)} keys differ: reading the log to see where")
     fold = fold_log(task.settings.kafka, comparison.applied, task.source.topic_prefix)
-    return layers_of(comparison, fold, found.differing)
+    return layers_of(comparison, fold, differing)
+
+
+def _state(key: str, final: Outcome) -> str:
+    """What a repair made of a key that differed."""
+    return "differs still" if key in final.differing else "kept changing" if key in final.moving else MENDED
 
 
 def _tell(task: Task, found: Outcome, final: Outcome, layers: Mapping[str, str]) -> None:
     emit([row for key in sorted(layers) for row in _rows(key, found, layers[key], final, task.repair)], task.output)
     for layer in dict.fromkeys(layers[key] for key in sorted(final.differing.keys() & layers.keys())):
         say(f"{layer}: {_fix(layer, task)}")
-    moving = final.keys - final.compared
+    moving = len(final.moving)
     say(f"coverage: {100 * final.coverage:.1f} % of {final.keys} keys compared at a standstill"
         + (f"; {moving} kept changing all the while, and do not count" if moving else ""))  # fmt: skip
     result = line(task.source.name, final)
@@ -135,7 +143,7 @@ def _rows(key: str, found: Outcome, layer: str, final: Outcome, repaired: bool) 
     """What differs of a key, number by number."""
     expected, served = found.differing[key]
     fields = [n for n in {**expected, **served} if expected.get(n) != served.get(n)]
-    mended = {"repair": "mended" if key not in final.differing else "differs still"} if repaired else {}
+    mended = {"repair": _state(key, final)} if repaired else {}
     return [
         {"key": key, "field": n, "erp": expected.get(n, "none"), "served": served.get(n, "none"), "differs": layer}
         | mended
