@@ -29,6 +29,13 @@ END_OFFSET = _gauge("log_end_offset", "Offset the next record of the log will ge
 QUARANTINED = _gauge("quarantined_rows", "Rows that could not be read or mapped.")
 ROWS = _gauge("rows_remembered", "Rows remembered.")
 LEVELS = _gauge("stock_levels", "Stock levels: details, (item, warehouse) and items.")
+VERIFIED = _counter("verify_rounds_total", "Comparisons with the ERP that came to their end.", "result")
+VERIFY_FINISHED = _gauge("verify_finished_timestamp_seconds", "When the last comparison with the ERP came to its end.")
+VERIFY_INTERVAL = _gauge("verify_interval_seconds", "How often a comparison with the ERP is due.")
+VERIFY_KEYS = _gauge("verify_keys", "Keys that the last comparison with the ERP was about.")
+VERIFY_COVERAGE = _gauge("verify_coverage_ratio", "The share of them that was compared at a standstill.")
+VERIFY_DIFFERING = _gauge("verify_differing_keys", "Keys that differed in the last comparison with the ERP.")
+VERIFY_REPAIRED = _counter("verify_repaired_keys_total", "Keys that were mended by verify --repair.")
 VISIBLE = Histogram(
     "onhand_commit_to_readable_seconds",
     "From the commit in the ERP to readable in Redis, while live.",

@@ -3,10 +3,10 @@
 PostgreSQL for now; what differs between databases is the SQL in this module and in `erp_preflight`.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -46,6 +46,12 @@ _KEYS = f"""
   GROUP BY t.name, i.indexrelid, i.indisprimary ORDER BY t.name, i.indexrelid
 """  # noqa: S608 - two constants of this module
 
+# The planner orders up to this many joined tables by their cost; by default it takes those beyond 8 as written.
+_SESSION = """
+  SELECT set_config('TimeZone', :zone, true), set_config('join_collapse_limit', '12', true)
+"""
+
+T = TypeVar("T")
 Group = tuple[tuple[Any, ...], int, tuple[int, ...]]
 
 
@@ -110,12 +116,17 @@ def mark(source: Source, text: str) -> int:
 
 def read_groups(source: Source, view: View) -> list[Group]:
     """The ERP's own answer to a mapping query: one consistent read, its day in the source's time zone."""
+    return [group for rows in read(source, [view.erp_sql()], view.from_erp) for group in rows]
+
+
+def read(source: Source, queries: Sequence[str], from_erp: Callable[[Any], T]) -> list[list[T]]:
+    """Each query's answer, all of one consistent read, in the source's time zone."""
     with connect(source, isolation_level="REPEATABLE READ", postgresql_readonly=True) as c:
-        c.execute(sa.text("SELECT set_config('TimeZone', :zone, true)"), {"zone": source.time_zone})
+        c.execute(sa.text(_SESSION), {"zone": source.time_zone})
         try:
             # without parameters a % in the pack's SQL stays what it is
-            rows = c.execution_options(no_parameters=True).exec_driver_sql(view.erp_sql())
-            return [view.from_erp(row) for row in rows]
+            c.execution_options(no_parameters=True)
+            return [[from_erp(row) for row in c.exec_driver_sql(query)] for query in queries]
         except DBAPIError as e:
             raise _failed(source, e) from None
         except BadValueError as e:

@@ -70,7 +70,7 @@ def _passes(e: Exception) -> bool:
 
 
 def _blocking(
-    work: Callable[Concatenate[Kafka, P], Coroutine[Any, Any, T]],
+    work: Callable[Concatenate[Kafka, P], Coroutine[Any, Any, T]], limit_s: float | None = 2 * TIMEOUT_S
 ) -> Callable[Concatenate[Kafka, P], T]:
     """Run `work` to its end within the time-out; what Kafka answers becomes an error a person can act on."""
 
@@ -79,7 +79,7 @@ def _blocking(
         try:
             for attempt in stamina.retry_context(on=_passes, attempts=None, timeout=TIMEOUT_S, wait_max=1.0):
                 with attempt:
-                    return asyncio.run(asyncio.wait_for(work(kafka, *args, **kwargs), 2 * TIMEOUT_S))
+                    return asyncio.run(asyncio.wait_for(work(kafka, *args, **kwargs), limit_s))
             raise AssertionError  # without a limit of attempts the loop returns or raises
         except (KafkaConnectionError, KafkaTimeoutError, TimeoutError, OSError):
             fix = "start the broker, or correct bootstrap_servers and security_protocol in [kafka]"
@@ -237,6 +237,26 @@ async def latest(kafka: Kafka, topic: str) -> dict[bytes, bytes]:
             for record in (await consumer.getmany(partition, timeout_ms=1000)).get(partition, ()):
                 newest[record.key] = record.value
     return newest
+
+
+async def _replay(kafka: Kafka, topic: str, take: Callable[[Any], None], last: int | None = None) -> int:
+    async with _reading(kafka, topic) as reading:
+        if reading is None:
+            return 0
+        consumer, partition = reading
+        end = int((await consumer.end_offsets([partition]))[partition])
+        first = int((await consumer.beginning_offsets([partition]))[partition])
+        begin = first if last is None else max(first, end - last)
+        consumer.seek(partition, begin)
+        while await consumer.position(partition) < end:
+            for record in (await consumer.getmany(partition, timeout_ms=1000)).get(partition, ()):
+                take(record)
+        return begin
+
+
+def replay(kafka: Kafka, topic: str, take: Callable[[Any], None], last: int | None = None) -> int:
+    """Hand the topic's records, or the `last` of them, to `take` up to its present end; the offset it began at."""
+    return _blocking(_replay, limit_s=None)(kafka, topic, take, last)
 
 
 def begin_log(kafka: Kafka, topic: str, today: date) -> int:

@@ -1,5 +1,6 @@
 """Reading what is served: the same keys any app reads, for `get`, `status` and `verify`."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -33,21 +34,42 @@ class Reader:
 
     def documents(self) -> Documents:
         """Every live stock key with its fields."""
-        return self._read(f"{self.prefix}:{{*")
+        return live(self.read(sorted(self.keys())))
 
     def item(self, item: str) -> Documents:
-        """The live stock keys of one item code."""
-        key = names.item_key(self.prefix, names.encode(item))
-        return self._read("".join(f"\\{c}" if c in "*?[]\\" else c for c in key) + "*")
+        """The live stock keys of one item code, also where several items share it."""
+        return live(self.read(sorted(self.keys(item))))
 
-    def _read(self, pattern: str) -> Documents:
+    def keys(self, item: str | None = None) -> set[str]:
+        """The names of all stock keys, or of those that show one item code; of vanished levels too."""
+        pattern = f"{self.prefix}:{{*"
+        if item is not None:
+            key = names.item_key(self.prefix, names.encode(item)).removesuffix("}")
+            pattern = "".join(f"\\{c}" if c in "*?[]\\" else c for c in key) + f"[}}{names.NONE}]*"
+        return set(_answer(lambda: list(self._redis.scan_iter(pattern, count=5000))))
+
+    def read(self, keys: Iterable[str]) -> Documents:
+        """What stands at these keys, vanished levels too; a key that is not there has no fields."""
         found: Documents = {}
-        for keys in _answer(lambda: list(batches(self._redis.scan_iter(pattern, count=5000), 500))):
+        for some in batches(keys, 500):
             pipe = self._redis.pipeline(transaction=False)
-            for key in keys:
+            for key in some:
                 pipe.hgetall(key)
-            found.update(zip(keys, _answer(pipe.execute), strict=True))
-        return {key: found[key] for key in sorted(found) if found[key] and "deleted" not in found[key]}
+            found.update(zip(some, _answer(pipe.execute), strict=True))
+        return found
+
+    def distrust(self, keys: Iterable[str]) -> None:
+        """Take the versions off these keys and off the whole: at its next cut the worker writes everything anew."""
+        for some in batches([*keys, f"{self.prefix}:meta"], 500):
+            pipe = self._redis.pipeline(transaction=False)
+            for key in some:
+                pipe.hdel(key, "v")
+            _answer(pipe.execute)
+
+
+def live(documents: Documents) -> Documents:
+    """Those of levels that are there."""
+    return {key: fields for key, fields in documents.items() if fields and "deleted" not in fields}
 
 
 def check_server(url: str, password: str | None = None) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import apply, demo, get, pack, status, verify, worker
+from pipeline.cli import apply, demo, explain, get, pack, status, verify, worker
 from pipeline.cli.common import quiet_libraries, say
 from pipeline.domain.errors import OnhandError
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (apply.apply, worker.worker, status.status, get.get, verify.verify, demo.demo):
+for command in (apply.apply, worker.worker, status.status, get.get, explain.explain, verify.verify, demo.demo):
     app.command()(command)
 app.add_typer(pack.app)
 

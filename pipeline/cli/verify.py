@@ -1,137 +1,245 @@
-"""`onhand verify`: what is served against what the ERP itself says.
+"""`onhand verify`: what is served against what the ERP itself says, once or for ever (see `comparison`)."""
 
-The ERP answers the same mapping query in one consistent read; a mark written to its change log afterwards tells when
-the feed has passed that read. A key counts as different only when it stays so while neither side moves.
-"""
-
+import random
 import time
 from collections.abc import Mapping
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Annotated
 
+import prometheus_client
 import typer
 
-from pipeline.adapters import erp, kafka
-from pipeline.adapters.served import Documents, Reader
-from pipeline.applied import Applied
+from pipeline import telemetry
+from pipeline.adapters import kafka
+from pipeline.adapters.served import Reader
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, reader, say
-from pipeline.domain.change import Position
-from pipeline.domain.errors import DiffersError, UsageError
-from pipeline.domain.levels import expected_documents
-from pipeline.query import compile_source
+from pipeline.cli.comparison import Both, Comparison, Outcome, Scope
+from pipeline.cli.layers import ERP, REDIS, ROWS, fold_log, layers_of
+from pipeline.domain import names
+from pipeline.domain.errors import DiffersError, NotReadyError, OnhandError, UsageError
+from pipeline.query.keyed import SLOTS, Items
 from pipeline.settings import Settings, Source
 
-ROUNDS = 5
-TOLERANCE = Decimal("1e-6")  # where the ERP keeps doubles, its sums depend on the order of adding
-_NUMBERS = ("on_hand", "usable", "reserved", "available")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+MENDED = "mended"
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
-_NOWHERE = str(Position(0))
-_POLL_S = 0.02
 
-Both = tuple[Mapping[str, str], Mapping[str, str]]
+@dataclass(frozen=True)
+class Task:
+    """What a person asked for; `sample` is the width of a sample in slots, 0 = no sample."""
+
+    settings: Settings
+    source: Source
+    reader: Reader
+    patience: float
+    item: str | None
+    sample: int
+    repair: bool
+    output: Output
 
 
 def verify(
     ctx: typer.Context,
     source: SourceArgument = None,
-    timeout: Annotated[str, typer.Option(help="How long to wait for the feed to pass the ERP's answer.")] = "15s",
+    *,
+    item: Annotated[str | None, typer.Option(help="Only this item.", show_default=False)] = None,
+    sample: Annotated[
+        str | None,
+        typer.Option(help="Only so many of the items, such as 1%: spares the ERP.", show_default=False),
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(help="Again and again until stopped, such as 60s.", show_default=False)
+    ] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Have what differs in Redis written anew.")] = False,
+    metrics_port: Annotated[
+        int, typer.Option(help="With --every: the loopback port of /metrics, 0 = a free one.", min=0, max=65535)
+    ] = 9465,
+    timeout: Annotated[str, typer.Option(help="How long to wait for the feed and for keys to stand still.")] = "15s",
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Compare what is served with the ERP's own answer. Leaves with 0 when equal, 10 when keys differ.
 
-    Examples: onhand verify · onhand verify erp --timeout 60s · onhand verify erp -o json
+    Examples: onhand verify · onhand verify erp --item BOLT-M8 · onhand verify --sample 1% --every 60s
+    · onhand verify --repair
     """
-    patience = _seconds(timeout)
+    patience, width = seconds("--timeout", timeout), _width(sample)
+    pause = seconds("--every", every) if every is not None else None
+    if item is not None and sample is not None:
+        raise UsageError("verify takes --item or --sample, not both", "leave one of them out")
     settings, chosen = load_source(ctx, source)
-    comparison = Comparison(settings, chosen, time.monotonic() + patience)
-    differing = comparison.differing()
-    emit([row for key, both in sorted(differing.items()) for row in _rows(key, *both)], output)
-    result = f"verify: {chosen.name}: {comparison.keys} keys compared at {comparison.position}, {len(differing)} differ"
-    if output is Output.TABLE:
+    task = Task(settings, chosen, reader(settings, chosen), patience, item, width, repair, output)
+    first = width and width * random.randrange(SLOTS // width)  # noqa: S311 - where sampling begins is no secret
+    if pause is not None:
+        _keep_on(task, first, pause, metrics_port)
+    raise typer.Exit(DiffersError.exit_code if _once(task, first).differing else 0)
+
+
+def _once(task: Task, first: int) -> Outcome:
+    """One comparison, told; its outcome after a repair."""
+    applied = kafka.load_applied(task.settings.kafka, task.source.name)
+    comparison = Comparison(task.source, applied, task.reader, say)
+    scope = _scope(task, first)
+    found = final = comparison.run(scope, task.patience)
+    if task.item is not None and not found.keys:
+        raise UsageError(
+            f"neither the ERP nor Redis knows item {task.item!r}", "onhand get --all shows every item's code"
+        )
+    layers = _layers(task, comparison, found.differing)
+    mendable = [key for key, layer in layers.items() if layer == REDIS]
+    if task.repair and mendable:
+        say(f"repair: {len(mendable)} keys lost their versions, so the worker now writes everything anew")
+        task.reader.distrust(mendable)
+        final = _again(comparison, scope, task)
+        telemetry.VERIFY_REPAIRED.labels(task.source.name).inc(sum(_state(k, final) == MENDED for k in mendable))
+        layers |= _layers(task, comparison, {k: v for k, v in final.differing.items() if k not in layers})
+        found.differing |= {k: v for k, v in final.differing.items() if k not in found.differing}
+    _tell(task, found, final, layers)
+    return final
+
+
+def _again(comparison: Comparison, scope: Scope, task: Task) -> Outcome:
+    try:
+        return comparison.run(scope, task.patience)
+    except NotReadyError as e:
+        raise NotReadyError(
+            f"repair: no worker wrote anything: {e.what}", f"onhand worker {task.source.name}"
+        ) from None
+
+
+def _layers(task: Task, comparison: Comparison, differing: Mapping[str, Both]) -> dict[str, str]:
+    if not differing:
+        return {}
+    say(f"{len(differing)} keys differ: reading the log to see where")
+    fold = fold_log(task.settings.kafka, comparison.applied, task.source.topic_prefix)
+    return layers_of(comparison, fold, differing)
+
+
+def _state(key: str, final: Outcome) -> str:
+    """What a repair made of a key that differed."""
+    return "differs still" if key in final.differing else "kept changing" if key in final.moving else MENDED
+
+
+def _tell(task: Task, found: Outcome, final: Outcome, layers: Mapping[str, str]) -> None:
+    emit([row for key in sorted(layers) for row in _rows(key, found, layers[key], final, task.repair)], task.output)
+    for layer in dict.fromkeys(layers[key] for key in sorted(final.differing.keys() & layers.keys())):
+        say(f"{layer}: {_fix(layer, task)}")
+    moving = len(final.moving)
+    say(f"coverage: {100 * final.coverage:.1f} % of {final.keys} keys compared at a standstill"
+        + (f"; {moving} kept changing all the while, and do not count" if moving else ""))  # fmt: skip
+    result = line(task.source.name, final)
+    if task.output is Output.TABLE:
         print(result, flush=True)  # noqa: T201 - the result is data
     else:
         say(result)
-    raise typer.Exit(DiffersError.exit_code if differing else 0)
 
 
-class Comparison:
-    """One source's served stock against the ERP's; `keys` and `position` are the last round's."""
-
-    def __init__(self, settings: Settings, source: Source, deadline: float) -> None:
-        self._source, self._deadline = source, deadline
-        self._applied: Applied = kafka.load_applied(settings.kafka, source.name)
-        self._reader: Reader = reader(settings, source)
-        engine = compile_source(self._applied.mapping_texts, self._applied.schema, self._applied.params)
-        self._view = engine.views["stock"]
-        self._tolerance = TOLERANCE if any(a.approx for a in self._view.amounts) else Decimal(0)
-        self.keys, self.position = 0, _NOWHERE
-
-    def differing(self) -> dict[str, Both]:
-        """The keys that differ for good: served and ERP both unchanged between two rounds, and still apart."""
-        last = self._round()
-        for _ in range(ROUNDS):
-            now = self._round() if last else {}
-            settled = {key: both for key, both in now.items() if last.get(key) == both}
-            if len(settled) == len(now):
-                return settled
-            last = now
-        say(f"{len(last) - len(settled)} keys kept changing while they were compared; they do not count")
-        return settled
-
-    def _round(self) -> dict[str, Both]:
-        groups = erp.read_groups(self._source, self._view)
-        self._wait_for(erp.mark(self._source, "verify"))
-        served = self._reader.documents()
-        expected = expected_documents(
-            self._applied.prefix, self._view, self._applied.stock["reserved"] or "none", groups
-        )
-        self.keys = len(expected.keys() | served.keys())
-        return self._compare(expected, served)
-
-    def _compare(self, expected: Documents, served: Documents) -> dict[str, Both]:
-        pairs = {k: (numbers(expected.get(k, {})), numbers(served.get(k, {}))) for k in expected.keys() | served.keys()}
-        return {key: both for key, both in pairs.items() if not equal(*both, self._tolerance)}
-
-    def _wait_for(self, mark: int) -> None:
-        """Until readers see everything up to `mark`; a feed that stays behind is compared as it is."""
-        while (behind := mark - self._reached()) > 0:
-            if time.monotonic() > self._deadline:
-                say(f"the feed is behind the ERP: served up to {self.position}, {behind} bytes of its change log to go")
-                break
-            time.sleep(_POLL_S)
-
-    def _reached(self) -> int:
-        self.position = self._reader.meta().get("position", _NOWHERE)
-        return Position.parse(self.position).order
+def line(source: str, outcome: Outcome) -> str:
+    """The last line, for people and scripts."""
+    differ = f"{len(outcome.differing)} differ"
+    return f"verify: {source}: {outcome.compared} keys compared at {outcome.position}, {differ}"
 
 
-def numbers(fields: Mapping[str, str]) -> dict[str, str]:
-    """The fields that verify compares."""
-    return {n: x for n, x in fields.items() if n in _NUMBERS or n.startswith(("on_hand:", "w:"))}
-
-
-def equal(expected: Mapping[str, str], served: Mapping[str, str], tolerance: Decimal) -> bool:
-    """The same fields with the same numbers; 1.50 is 1.5."""
-    return expected.keys() == served.keys() and all(_near(x, served[n], tolerance) for n, x in expected.items())
-
-
-def _near(a: str, b: str, tolerance: Decimal) -> bool:
-    try:
-        return a == b or abs(Decimal(a) - Decimal(b)) <= tolerance
-    except ArithmeticError:  # somebody wrote what is no number
-        return False
-
-
-def _rows(key: str, expected: Mapping[str, str], served: Mapping[str, str]) -> list[dict[str, str]]:
+def _rows(key: str, found: Outcome, layer: str, final: Outcome, repaired: bool) -> list[dict[str, str]]:
     """What differs of a key, number by number."""
+    expected, served = found.differing[key]
     fields = [n for n in {**expected, **served} if expected.get(n) != served.get(n)]
-    return [{"key": key, "field": n, "erp": expected.get(n, "none"), "served": served.get(n, "none")} for n in fields]
+    mended = {"repair": _state(key, final)} if repaired else {}
+    return [
+        {"key": key, "field": n, "erp": expected.get(n, "none"), "served": served.get(n, "none"), "differs": layer}
+        | mended
+        for n in fields
+    ]
 
 
-def _seconds(text: str) -> float:
-    number = text.rstrip("ms")
+def _fix(layer: str, task: Task) -> str:
+    name, log = task.source.name, task.source.log_topic
+    if layer == REDIS and not task.repair:
+        return f"somebody else wrote into Redis, or it lost writes: onhand verify {name} --repair"
+    if layer in (REDIS, ROWS):
+        return "the worker holds other figures than its log gives: stop it and start it again, and please report it"
+    delete = f"kafka-topics.sh --bootstrap-server {task.settings.kafka.bootstrap_servers} --delete --topic {log}"
+    assert layer == ERP  # noqa: S101 - the three there are
+    return (
+        "the log does not say what the ERP says, and no repair of ours can know better. If onhand status shows that"
+        " capture stands still or rows are in quarantine, mend that; else begin a new log: stop the worker;"
+        f" {delete}; onhand apply {name}"
+    )
+
+
+# -- again and again
+
+
+def _keep_on(task: Task, first: int, pause: float, port: int) -> None:
+    """Compare for ever, one line a round; what cannot be compared now is told and tried again."""
+    name = task.source.name
+    say(f"metrics at http://127.0.0.1:{_serve_metrics(port)}/metrics")
+    telemetry.VERIFY_INTERVAL.labels(name).set(pause)
+    while True:
+        begun = time.monotonic()
+        try:
+            outcome = _once(task, first)
+        except OnhandError as e:
+            telemetry.VERIFIED.labels(name, "failed").inc()
+            say(f"verify: {name}: {e}")
+        else:
+            _measure(name, outcome)
+        first = first + task.sample if first + task.sample < SLOTS else 0
+        time.sleep(max(0.0, pause - (time.monotonic() - begun)))
+
+
+def _serve_metrics(port: int) -> int:
+    try:
+        server, _ = prometheus_client.start_http_server(port, "127.0.0.1", registry=telemetry.REGISTRY)
+    except OSError as e:
+        what = f"cannot serve metrics on 127.0.0.1:{port}: {e.strerror}"
+        raise NotReadyError(what, "stop what listens there, or choose another --metrics-port") from None
+    return int(server.server_port)
+
+
+def _measure(name: str, outcome: Outcome) -> None:
+    telemetry.VERIFIED.labels(name, "differ" if outcome.differing else "equal").inc()
+    telemetry.VERIFY_KEYS.labels(name).set(outcome.keys)
+    telemetry.VERIFY_COVERAGE.labels(name).set(outcome.coverage)
+    telemetry.VERIFY_DIFFERING.labels(name).set(len(outcome.differing))
+    telemetry.VERIFY_FINISHED.labels(name).set(time.time())
+
+
+# -- what was typed
+
+
+def _scope(task: Task, first: int) -> Scope:
+    if task.item is not None:
+        return item_scope(task.reader, task.item)
+    if not task.sample:
+        return Scope()
+    return Scope(Items(slots=(first, min(first + task.sample, SLOTS))))
+
+
+def item_scope(served: Reader, typed: str) -> Scope:
+    """An item by its code; else as keys spell one without a code of its own: `~7`, or `CODE~7` where CODE is shared."""
+    if names.NONE not in typed or served.keys(typed):
+        return Scope(Items(codes=frozenset([typed])))
+    code, _, ident = typed.partition(names.NONE)
+    items = Items(codes=frozenset([code])) if code else Items(ids=frozenset([ident]))
+    return Scope(items, f"{names.encode(code)}{names.NONE}{names.encode(ident)}")
+
+
+def _width(sample: str | None) -> int:
+    if sample is None:
+        return 0
+    try:
+        width = round(float(sample.removesuffix("%")) * SLOTS / 100)
+    except (ValueError, OverflowError):
+        width = -1
+    if not sample.endswith("%") or not 0 < width <= SLOTS:
+        raise UsageError(f"--sample {sample}: not a share of the items", "write it as 1%, at least 0.01%, at most 100%")
+    return width
+
+
+def seconds(option: str, text: str) -> float:
+    """A time as people write it. Raises UsageError."""
+    number = text.rstrip("msh")
     try:
         return float(number) * _UNITS[text[len(number) :] or "s"]
     except (ValueError, KeyError):
-        raise UsageError(f"--timeout {text}: not a time", "write it as 15s, 500ms or 2m") from None
+        raise UsageError(f"{option} {text}: not a time", "write it as 15s, 500ms or 2m") from None

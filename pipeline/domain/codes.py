@@ -4,6 +4,8 @@ from collections.abc import Hashable
 
 from pipeline.domain.names import NONE, encode
 
+_SOMEBODY = object()
+
 
 def blank(value: Hashable) -> Hashable:
     """An identity value with NULL, blank text and id 0 folded into None, texts right-trimmed (the pack contract)."""
@@ -53,6 +55,10 @@ class Codes:
             del self._holders[label]
         if not labels:
             del self._labels[ident]
+
+    def share(self, label: str) -> None:
+        """Show `label` with ids from now on: somebody beyond what is counted here has it too."""
+        self._holders.setdefault(label, set()).add(_SOMEBODY)
 
     def settle(self) -> set[Hashable]:
         """Take the stale ids; return those that had a name and have another one now."""

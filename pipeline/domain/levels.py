@@ -38,6 +38,13 @@ class StockLevels:
         self._dirty: dict[Level, None] = {}
         self._dimensions = (shape.item, shape.warehouse, *shape.detail)
 
+    def share(self, shared: Iterable[tuple[str, str]]) -> None:
+        """Tell these (dimension, code) apart by id: others have the code too, whose rows never come here."""
+        by_name = {d.name: d for d in self._dimensions}
+        for name, code in shared:
+            if name in by_name:
+                by_name[name].codes.share(code)
+
     def absorb(self, groups: Iterable[Group], offset: int, time_ms: int) -> list[Level]:
         """Take result rows as they are after a transaction; return the (item, warehouse) levels that changed."""
         touched: dict[Level, None] = {}
@@ -202,9 +209,19 @@ def stock_levels(
 
 
 def expected_documents(
-    prefix: str, view: ViewLike, reserved: str, groups: Iterable[Group], usable: Callable[[Key], bool] | None = None
+    prefix: str,
+    view: ViewLike,
+    reserved: str,
+    groups: Iterable[Group],
+    usable: Callable[[Key], bool] | None = None,
+    *,
+    shared: Iterable[tuple[str, str]] = (),
 ) -> dict[str, dict[str, str]]:
-    """What should be served for these result rows: key -> fields. `verify` puts the ERP's own answer through this."""
+    """What should be served for these result rows: key -> fields. `verify` puts the ERP's own answer through this.
+
+    `shared`: (dimension, code) that others have too, whose rows are not among `groups`.
+    """
     levels = stock_levels(prefix, view, reserved, usable)
+    levels.share(shared)
     levels.absorb(groups, 0, 0)
     return {d.key: dict(zip(d.fields[::2], d.fields[1::2], strict=True)) for d in levels.documents()}

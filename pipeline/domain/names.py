@@ -38,10 +38,21 @@ def detail_key(prefix: str, item: str, warehouse: str, dimensions: list[tuple[st
 
 def parse_key(prefix: str, key: str) -> dict[str, str]:
     """A served key's dimensions by name, decoded; empty when it is not a stock key of this prefix."""
+    return {name: unquote(code) for name, code in split_key(prefix, key).items()}
+
+
+def split_code(shown: str) -> tuple[str, str]:
+    """(code, id) of one dimension as a key spells it: `A%3A1~7` is A:1 and 7, `A` is A and "", `~7` is "" and 7."""
+    code, _, ident = shown.partition(NONE)
+    return unquote(code), unquote(ident)
+
+
+def split_key(prefix: str, key: str) -> dict[str, str]:
+    """A served key's dimensions by name, spelled as in the key; empty when it is not a stock key of this prefix."""
     found = re.fullmatch(rf"{re.escape(prefix)}:{{(?P<item>[^}}]*)}}(?::(?P<warehouse>[^:]*))?(?::(?P<tail>.*))?", key)
     if not found:
         return {}
     named = {k: v for k, v in (("item", found["item"]), ("warehouse", found["warehouse"])) if v is not None}
     if found["tail"] and found["tail"] != NONE:
         named |= dict(pair.partition("=")[::2] for pair in found["tail"].split(","))
-    return {name: unquote(code) for name, code in named.items()}
+    return named

@@ -34,7 +34,7 @@ def _pieces(parsed: Parsed, params: Params) -> list[str]:
         if _is_mark(tokens, i):
             pieces.append(between)
         elif i and _is_mark(tokens, i - 1):
-            pieces.append(_rendered(params[token.text], parsed.dialect))
+            pieces.append(for_literal(params[token.text], parsed.dialect))
         elif token.token_type == TokenType.SEMICOLON:
             pieces.append(between)
         else:
@@ -46,9 +46,10 @@ def _is_mark(tokens: tuple[Token, ...], i: int) -> bool:
     return tokens[i].token_type == TokenType.COLON and i + 1 < len(tokens)
 
 
-def _rendered(value: "Scalar | list[Scalar]", dialect: str) -> str:
+def for_literal(value: "Scalar | list[Scalar]", dialect: str) -> str:
+    """A value as the dialect writes it; a list as IN (..) takes it."""
     if isinstance(value, list):
-        return ", ".join(_rendered(v, dialect) for v in value)
+        return ", ".join(for_literal(v, dialect) for v in value)
     if isinstance(value, date):
         return f"CAST('{value.isoformat()}' AS date)" if dialect == "tsql" else f"DATE '{value.isoformat()}'"
     if isinstance(value, int):

@@ -12,7 +12,7 @@ import redis
 
 from tests.cli.site import ONHAND, Site
 
-COMMANDS = ("apply", "worker", "status", "get", "verify", "demo")
+COMMANDS = ("apply", "worker", "status", "get", "explain", "verify", "demo")
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -38,6 +38,12 @@ def test_help_has_examples(command: str, tmp_path: Path) -> None:
         (("get",), "either an item's code or --all"),
         (("get", "BOLT", "--all"), "either an item's code or --all"),
         (("verify", "--timeout", "soon"), "write it as 15s"),
+        (("verify", "--every", "daily"), "write it as 15s"),
+        (("verify", "--sample", "0%"), "write it as 1%"),
+        (("verify", "--sample", "5"), "write it as 1%"),
+        (("verify", "--sample", "5%", "--item", "BOLT"), "not both"),
+        (("explain", "BOLT"), "Missing argument"),
+        (("explain", "BOLT", "W1", "--timeout", "soon"), "write it as 15s"),
         (("status", "--watch", "-o", "json"), "for a terminal"),
         (("--config", "nowhere.toml", "status"), "nowhere.toml cannot be read"),
         (("apply", "shop"), "no source 'shop'"),

@@ -106,6 +106,14 @@ def test_a_code_that_changes_hands_takes_back_the_negative_quantity_shown_under_
     assert not any(d.recovered for d in documents)
 
 
+def test_a_code_that_others_share_beyond_the_rows_at_hand_shows_its_id() -> None:
+    found = expected_documents(
+        "stock", View(), "stock", [row(7, "RIM", 1, 1, lot=5)], shared=[("lot", "L5"), ("x", "L5")]
+    )
+    assert "stock:{RIM}:WH:location=R1,lot=L5~5" in found
+    assert found.keys() >= {"stock:{RIM}", "stock:{RIM}:WH"}
+
+
 def test_two_codes_swapped_in_one_transaction_keep_their_keys_live() -> None:
     levels = stock_levels("stock", View(), "stock")
     levels.absorb([row(7, "A", 1, 1), row(8, "B", 1, 2)], 1, 0)

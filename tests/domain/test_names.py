@@ -23,3 +23,11 @@ def test_none_and_foreign_keys() -> None:
     assert names.parse_key("stock", "stock:{RIM}") == {"item": "RIM"}
     assert names.parse_key("stock", "stock:meta") == {}
     assert names.parse_key("stock", "other:{RIM}") == {}
+
+
+def test_a_code_and_the_id_that_tells_it_apart() -> None:
+    assert names.split_code("A%3A1~7") == ("A:1", "7")
+    assert names.split_code(names.encode("~A")) == ("~A", "")
+    assert names.split_code("~7") == ("", "7")
+    key = names.detail_key("stock", "A~7", "W", [("lot", "L%2C1")])
+    assert names.split_key("stock", key) == {"item": "A~7", "warehouse": "W", "lot": "L%2C1"}

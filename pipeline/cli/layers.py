@@ -1,0 +1,54 @@
+"""Where served stock departs from the ERP's: the log, folded anew, stands between the two.
+
+The log is the table: what a throw-away fold of it remembers is what a worker that starts now would.
+"""
+
+import logging
+from collections.abc import Mapping
+
+import structlog
+
+from pipeline.adapters import kafka
+from pipeline.adapters.debezium import LogReader
+from pipeline.adapters.served import Documents
+from pipeline.applied import Applied
+from pipeline.cli.comparison import Both, Comparison, equal, numbers
+from pipeline.domain.levels import stock_levels
+from pipeline.query import compile_source
+from pipeline.settings import Kafka
+from streams.fold import StockFold
+
+ERP, ROWS, REDIS = "the ERP against the rows remembered", "rows against levels", "levels against Redis"
+
+
+def new_fold(applied: Applied, topic_prefix: str) -> StockFold:
+    """An empty fold of an applied source, as the worker begins."""
+    engine = compile_source(applied.mapping_texts, applied.schema, applied.params)
+    levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
+    return StockFold(engine, levels, LogReader(topic_prefix, engine.tables))
+
+
+def fold_log(settings: Kafka, applied: Applied, topic_prefix: str) -> StockFold:
+    """The source's log, folded up to its end."""
+    # what is wrong in the log is the worker's to tell
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    fold = new_fold(applied, topic_prefix)
+    kafka.replay(settings, applied.topics["log"], fold.fold)
+    return fold
+
+
+def layers_of(comparison: Comparison, fold: StockFold, differing: Mapping[str, Both]) -> dict[str, str]:
+    """The first layer at which each differing key departs from the ERP."""
+    view = fold.engine.views["stock"]
+    rows = comparison.expected(list(view.groups()))
+    levels: Documents = {
+        d.key: dict(zip(d.fields[::2], d.fields[1::2], strict=True)) for d in fold.levels.all_documents()
+    }
+
+    def layer(key: str, by_erp: Mapping[str, str]) -> str:
+        remembered, rolled_up = numbers(rows.get(key, {})), numbers(levels.get(key, {}))
+        if not equal(by_erp, remembered, comparison.tolerance):
+            return ERP
+        return REDIS if equal(remembered, rolled_up, comparison.tolerance) else ROWS
+
+    return {key: layer(key, by_erp) for key, (by_erp, _) in differing.items()}
