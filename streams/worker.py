@@ -15,7 +15,7 @@ import structlog
 import uvloop
 
 from pipeline import telemetry
-from pipeline.adapters import kafka, served
+from pipeline.adapters import served, sources
 from pipeline.adapters.debezium import LogReader
 from pipeline.adapters.redis import Projection
 from pipeline.applied import Applied
@@ -38,12 +38,12 @@ def run(settings: Settings, name: str | None = None) -> int:
     """Fold one source until SIGTERM; returns the exit code. Raises OnhandError when it cannot start."""
     _log_to_stderr()
     source = settings.source(name)
-    applied = kafka.load_applied(settings.kafka, source.name)
+    applied = sources.load_applied(settings.kafka, source.name)
     served.check_server(settings.redis.address, settings.redis.secret)
     _serve_metrics(settings.worker.metrics_host, settings.worker.metrics_port)
     tune_collector()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    swept = kafka.load_swept(settings.kafka, source.name, applied.epoch)
+    swept = sources.load_swept(settings.kafka, source.name, applied.epoch)
     return asyncio.run(_serve(settings, source, applied, swept))
 
 

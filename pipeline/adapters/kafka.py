@@ -18,8 +18,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, for_code
 
-from pipeline import applied
-from pipeline.applied import Applied, Swept
 from pipeline.domain.errors import NotReadyError, RefusedError
 from pipeline.settings import Kafka
 
@@ -281,33 +279,3 @@ def epoch_of(kafka: Kafka, topic: str) -> int:
         what = f"topic {topic} was not begun by onhand apply: its first record is no epoch"
         raise RefusedError(what, f"{_delete(kafka, topic)}, then apply again")
     return int(msgspec.json.decode(value)["epoch"])
-
-
-def store_applied(kafka: Kafka, source: Applied) -> None:
-    """Keep an applied source; the newest of a name counts."""
-    ensure_topic(kafka, applied.TOPIC, COMPACTED)
-    write(kafka, applied.TOPIC, source.name.encode(), source.to_json())
-
-
-def find_applied(kafka: Kafka, name: str) -> Applied | None:
-    """The applied source called `name`, None when it was never applied."""
-    value = latest(kafka, applied.TOPIC).get(name.encode())
-    try:
-        return Applied.from_json(value) if value else None
-    except msgspec.MsgspecError as e:
-        raise RefusedError(f"source {name} was applied by another version: {e}", f"onhand apply {name}") from None
-
-
-def load_applied(kafka: Kafka, name: str) -> Applied:
-    """The applied source called `name`; NotReadyError when it was never applied."""
-    found = find_applied(kafka, name)
-    if found is None:
-        raise NotReadyError(f"source {name} is not applied yet", f"onhand apply {name}")
-    return found
-
-
-def load_swept(kafka: Kafka, name: str, epoch: int) -> dict[str, int]:
-    """What a worker noted of the source's log begun at `epoch`: table -> the offset below which its rows are gone."""
-    value = latest(kafka, applied.TOPIC).get(Swept.key(name))
-    swept = msgspec.json.decode(value, type=Swept) if value else Swept(epoch, {})
-    return swept.tables if swept.epoch == epoch else {}

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from pipeline import applied, pack
-from pipeline.adapters import erp, erp_preflight, kafka, served
+from pipeline.adapters import erp, erp_preflight, kafka, served, sources
 from pipeline.adapters.connect import Connect, connector_config
 from pipeline.applied import Applied, Text
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, say
@@ -88,7 +88,7 @@ def _check_log_goes_on(settings: Settings, source: Source, captured: Captured) -
     gap = ""
     if not erp_preflight.slot_exists(source):
         gap = f"replication slot {source.slot_name} is gone: changes since then are lost"
-    before = kafka.find_applied(settings.kafka, source.name)
+    before = sources.find_applied(settings.kafka, source.name)
     if before is not None:
         known = compile_source(before.mapping_texts, before.schema, before.params).captured
         new = [f"{table}.{c}" for table, columns in captured.items() for c in columns if c not in known.get(table, ())]
@@ -118,12 +118,12 @@ def _done(part: str, name: str, changed: bool) -> dict[str, str]:
 
 
 def _store(settings: Settings, record: Applied) -> bool:
-    before = kafka.find_applied(settings.kafka, record.name)
+    before = sources.find_applied(settings.kafka, record.name)
     if before is not None and before.says_the_same(record):
         return False
     # readers order what two applied mappings serve by this time, so it never goes back, whatever the clock does
     later = max(record.applied_at, before.applied_at + 1) if before is not None else record.applied_at
-    kafka.store_applied(settings.kafka, msgspec.structs.replace(record, applied_at=later))
+    sources.store_applied(settings.kafka, msgspec.structs.replace(record, applied_at=later))
     if before is not None and before.epoch == record.epoch:
         kafka.tell_mapping(settings.kafka, record.topics["log"], later)
     return True

@@ -14,6 +14,7 @@ from pipeline.domain.batches import batches
 from pipeline.domain.decimals import decimal_text
 from pipeline.domain.levels import StockLevels, stock_levels
 from pipeline.domain.names import NONE, split_code
+from pipeline.query import BadValueError
 from pipeline.query.keyed import Group, Items, added, keyed
 from pipeline.settings import Kafka
 
@@ -129,7 +130,11 @@ class _Stamps:
             self.found |= dict.fromkeys(self._open, Stamp(change.position, change.time_ms))
             self._open.clear()
         elif isinstance(change, c.RowChange | c.SnapshotRow):
-            place = change.table.name, _texts(change.pk if isinstance(change.pk, tuple) else (change.pk,))
+            try:
+                pk = change.pk if change.row is None else change.table.pk(change.row)
+            except BadValueError:  # the worker quarantines it
+                return
+            place = change.table.name, _texts(pk if isinstance(pk, tuple) else (pk,))
             if place not in self._wanted:
                 return
             if isinstance(change, c.SnapshotRow):

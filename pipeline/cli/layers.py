@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from pipeline.adapters import kafka
+from pipeline.adapters import kafka, sources
 from pipeline.adapters.debezium import LogReader
 from pipeline.adapters.served import Documents
 from pipeline.applied import Applied
@@ -21,19 +21,20 @@ from streams.fold import StockFold
 ERP, ROWS, REDIS = "the ERP against the rows remembered", "rows against levels", "levels against Redis"
 
 
-def new_fold(applied: Applied, topic_prefix: str) -> StockFold:
+def new_fold(applied: Applied, topic_prefix: str, swept: Mapping[str, int]) -> StockFold:
     """An empty fold of an applied source, as the worker begins."""
     engine = compile_source(applied.mapping_texts, applied.schema, applied.params)
     levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
-    return StockFold(engine, levels, LogReader(topic_prefix, engine.tables))
+    return StockFold(engine, levels, LogReader(topic_prefix, engine.tables), swept)
 
 
 def fold_log(settings: Kafka, applied: Applied, topic_prefix: str) -> StockFold:
     """The source's log, folded up to its end."""
     # what is wrong in the log is the worker's to tell
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    fold = new_fold(applied, topic_prefix)
+    fold = new_fold(applied, topic_prefix, sources.load_swept(settings, applied.name, applied.epoch))
     kafka.replay(settings, applied.topics["log"], fold.fold)
+    fold.end_replay()
     return fold
 
 

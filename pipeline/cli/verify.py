@@ -10,7 +10,7 @@ import prometheus_client
 import typer
 
 from pipeline import telemetry
-from pipeline.adapters import kafka
+from pipeline.adapters import sources
 from pipeline.adapters.served import Reader
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, reader, say
 from pipeline.cli.comparison import Both, Comparison, Outcome, Scope
@@ -76,7 +76,7 @@ def verify(
 
 def _once(task: Task, first: int) -> Outcome:
     """One comparison, told; its outcome after a repair."""
-    applied = kafka.load_applied(task.settings.kafka, task.source.name)
+    applied = sources.load_applied(task.settings.kafka, task.source.name)
     comparison = Comparison(task.source, applied, task.reader, say)
     scope = _scope(task, first)
     found = final = comparison.run(scope, task.patience)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from infra.stack import Stack
-from pipeline.adapters import kafka
+from pipeline.adapters import kafka, sources
 from pipeline.applied import TOPIC, Applied, Swept
 from pipeline.domain.errors import NotReadyError, RefusedError
 from pipeline.settings import Kafka
@@ -77,19 +77,19 @@ def test_the_newest_applied_source_counts(broker: Kafka, topic: str) -> None:
         name=topic, epoch=1, applied_at=2, pack="p", dialect="postgres", digest="a", catalog={}, texts=[],
         bound={}, stock={}, time_zone="UTC", prefix="stock", topics={},
     )  # fmt: skip
-    assert kafka.find_applied(broker, topic) is None
-    kafka.store_applied(broker, source)
-    kafka.store_applied(broker, msgspec.structs.replace(source, digest="b"))
-    assert kafka.load_applied(broker, topic).digest == "b"
+    assert sources.find_applied(broker, topic) is None
+    sources.store_applied(broker, source)
+    sources.store_applied(broker, msgspec.structs.replace(source, digest="b"))
+    assert sources.load_applied(broker, topic).digest == "b"
 
 
 def test_what_was_swept_counts_in_its_own_log_only(broker: Kafka, topic: str) -> None:
     kafka.ensure_topic(broker, TOPIC, kafka.COMPACTED)
-    assert kafka.load_swept(broker, topic, 7) == {}
+    assert sources.load_swept(broker, topic, 7) == {}
     kafka.write(broker, TOPIC, Swept.key(topic), Swept(7, {"public.quant": 12}).to_json())
-    assert kafka.load_swept(broker, topic, 7) == {"public.quant": 12}
-    assert kafka.load_swept(broker, topic, 8) == {}
-    assert kafka.find_applied(broker, topic) is None
+    assert sources.load_swept(broker, topic, 7) == {"public.quant": 12}
+    assert sources.load_swept(broker, topic, 8) == {}
+    assert sources.find_applied(broker, topic) is None
 
 
 def test_nothing_committed_yet(broker: Kafka, topic: str) -> None:

@@ -9,7 +9,7 @@ import psycopg
 import requests
 
 from infra.stack import Stack
-from pipeline.adapters import kafka
+from pipeline.adapters import kafka, sources
 from pipeline.settings import Kafka
 
 ONHAND = str(Path(sys.executable).parent / "onhand")
@@ -124,7 +124,7 @@ class Site:
     def assert_untouched(self) -> None:
         assert kafka.settings_of(self.kafka, f"onhand.{self.name}.alerts") is None
         assert kafka.end_offset(self.kafka, f"onhand.{self.name}.log") == 0
-        assert kafka.find_applied(self.kafka, self.name) is None
+        assert sources.find_applied(self.kafka, self.name) is None
         answer = requests.get(f"{self.stack.connect.url}/connectors", timeout=10)
         assert f"onhand-{self.name}" not in answer.json()
 

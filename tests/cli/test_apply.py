@@ -15,7 +15,7 @@ from infra.stack.part import Part
 from infra.stack.postgres import Postgres
 from infra.stack.redis import Redis
 from infra.stack.site import Site as Place
-from pipeline.adapters import kafka
+from pipeline.adapters import kafka, sources
 from tests.cli.site import SECRET, Site
 
 
@@ -27,7 +27,7 @@ def test_a_source_is_set_up_once_and_left_alone_the_second_time(site: Site) -> N
     }  # fmt: skip
     second = site.onhand("apply", "-o", "json")
     assert {d["done"] for d in json.loads(second.stdout)} == {"was as it must be"}
-    applied = kafka.load_applied(site.kafka, site.name)
+    applied = sources.load_applied(site.kafka, site.name)
     assert applied.schema.tables["public.quant"].columns["quantity"].type == "numeric(12,3)"
     assert applied.topics == {"log": f"onhand.{site.name}.log", "alerts": f"onhand.{site.name}.alerts"}
     assert kafka.epoch_of(site.kafka, applied.topics["log"]) == applied.epoch
@@ -38,10 +38,10 @@ def test_a_source_is_set_up_once_and_left_alone_the_second_time(site: Site) -> N
 
 def test_the_applied_time_moves_with_the_mapping_and_the_epoch_does_not(site: Site) -> None:
     assert site.onhand("apply").returncode == 0
-    before = kafka.load_applied(site.kafka, site.name)
+    before = sources.load_applied(site.kafka, site.name)
     (site.pack / "stock.sql").write_text((site.pack / "stock.sql").read_text() + "  AND q.quantity <> 0\n")
     assert site.onhand("apply").returncode == 0
-    after = kafka.load_applied(site.kafka, site.name)
+    after = sources.load_applied(site.kafka, site.name)
     assert (after.epoch, after.digest != before.digest) == (before.epoch, True)
     assert after.applied_at > before.applied_at
 
@@ -49,7 +49,7 @@ def test_the_applied_time_moves_with_the_mapping_and_the_epoch_does_not(site: Si
 def test_a_pack_that_reads_a_column_the_log_lacks_needs_a_new_log(site: Site) -> None:
     assert site.onhand("apply").returncode == 0
     _wait(lambda: kafka.end_offset(site.kafka, f"onhand.{site.name}.log") > kafka.CONTROL_RECORDS)
-    before = kafka.load_applied(site.kafka, site.name)
+    before = sources.load_applied(site.kafka, site.name)
     (site.pack / "stock.sql").write_text((site.pack / "stock.sql").read_text() + "  AND i.cost > 0\n")
     site.sql(
         f"GRANT SELECT (cost) ON item TO {site.role}",
@@ -59,7 +59,7 @@ def test_a_pack_that_reads_a_column_the_log_lacks_needs_a_new_log(site: Site) ->
     assert done.returncode == 1, done.stderr
     assert "public.item.cost" in done.stderr
     assert f"--delete --topic onhand.{site.name}.log" in done.stderr
-    assert kafka.load_applied(site.kafka, site.name) == before
+    assert sources.load_applied(site.kafka, site.name) == before
 
 
 # -- the ERP's database

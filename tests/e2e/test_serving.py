@@ -4,7 +4,7 @@ import json
 
 import requests
 
-from pipeline.adapters import kafka
+from pipeline.adapters import sources
 from pipeline.settings import Kafka
 from tests.e2e.source import Source, wait_for
 
@@ -110,7 +110,7 @@ def test_truncate_empties_what_it_should(source: Source) -> None:
     source.wait_until_served()
     source.verify()
     broker = Kafka(bootstrap_servers=source.stack.kafka.bootstrap)
-    swept = kafka.load_swept(broker, source.name, kafka.load_applied(broker, source.name).epoch)
+    swept = sources.load_swept(broker, source.name, sources.load_applied(broker, source.name).epoch)
     assert swept.keys() == {"public.quant"}, "noted beside the log, for when compaction has taken the record"
     source.kill_worker()
     source.start_worker()
