@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlglot import exp
 
+from pipeline.query.derived import computed, without_row
 from pipeline.query.expressions import Expressions
 from pipeline.query.fuse import Step, is_column
 from pipeline.query.layout import TablePlan
@@ -135,16 +136,25 @@ class BranchCompiler:
         return Step(test=self._condition(node), reads=reads, before=before)
 
     def _check_key(self, join: Join) -> None:
+        derived = self.branch.tables[join.parent].derived
         for column, other in join.pairs:
-            own = join.table.types[column]
-            theirs = self.expressions.value(other).type
-            same = own.kind == theirs.kind and own.scale == theirs.scale and own.kind not in ("other", "json")
-            like = theirs.literal or (own.fold == theirs.fold and own.char == theirs.char)
-            if not same or not like or own.approx:
+            own, theirs, written = join.table.types[column], self.expressions.value(other), other
+            if other.name in derived:
+                written, theirs = derived[other.name].expression, self._derived(join, other.name)
+            if not _is_comparable(own, theirs):
                 what = f"{join.table.table.name}.{join.table.column(column).name} is joined with another type"
                 self.branch.text.refuse(
-                    other, what, "join columns of one type and collation; there are no implicit casts"
+                    written, what, "join columns of one type and collation; there are no implicit casts"
                 )
+
+    def _derived(self, join: Join, name: str) -> Value:
+        """What a derived column is computed from has all columns NULL where a LEFT JOIN finds no row."""
+        table, dialect, names = self.branch.tables[join.parent], self.indexes.dialect, self.indexes.names
+        if join.parent in self.outer and without_row(table, name, dialect, names) is not None:
+            what = f"a join key that is not NULL where LEFT JOIN finds no {table.table.name}"
+            fix = "let it be NULL there: without COALESCE or CONCAT, say"
+            self.branch.text.refuse(table.derived[name].expression, what, fix)
+        return computed(table, name, dialect, names)
 
     def _join(self, join: Join) -> None:
         parts = [self._key_part(join, c, e) for c, e in join.pairs]
@@ -219,6 +229,18 @@ class BranchCompiler:
     def _from_row(self, alias: str, name: str) -> Value:
         table = self.branch.tables[alias]
         return Value(f"row[{table.position(name)}]", table.types[name], table.nullable(name))
+
+
+def _is_comparable(own: Type, other: Value) -> bool:
+    """Whether a key's column can be found by what the other side yields: the same type, or a literal."""
+    theirs = other.type
+    if own.kind in ("other", "json") or own.approx or theirs.approx:
+        return False
+    if own.kind != theirs.kind or own.scale != theirs.scale:
+        return False
+    if other.is_constant and theirs.literal:
+        return True
+    return own.char == theirs.char and (own.fold == theirs.fold or theirs.literal)
 
 
 def is_direct(join: Join) -> bool:

@@ -15,7 +15,7 @@ from pipeline.query.plan import Branch, Join, Planner
 
 @dataclass(frozen=True)
 class Lookup:
-    """A join: one row of `table`, found by the unique key `columns` from columns of `parent` (one may be a literal)."""
+    """A join: one row of `table`, found by the unique key `columns` from what `parent` has (one may be a constant)."""
 
     table: str
     columns: tuple[str, ...]
@@ -77,7 +77,7 @@ def describe(text: MappingText, catalog: Catalog, params: Params) -> Described:
 def _lookup(branch: Branch, join: Join) -> Lookup:
     parent = branch.tables[join.parent]
     columns = tuple(join.table.column(c).name for c in join.key)
-    theirs = tuple(parent.column(e.name).name if isinstance(e, exp.Column) else e.sql() for _, e in join.pairs)
+    theirs = tuple(parent.shown(e.name) if isinstance(e, exp.Column) else e.sql() for _, e in join.pairs)
     return Lookup(join.table.table.name, columns, parent.table.name, theirs, join.left)
 
 
@@ -91,4 +91,4 @@ def _searches(branch: Branch, subject: exp.Expr) -> Iterator[Search]:
         while at != branch.root:
             join = joins[at]
             at, parent = join.parent, branch.tables[join.parent]
-            yield Search(parent.table.name, tuple(parent.column(c).name for _, c in join.parent_columns))
+            yield Search(parent.table.name, tuple(parent.shown(c) for _, c in join.parent_columns))

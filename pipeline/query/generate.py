@@ -5,12 +5,14 @@ Names in generated code: R_T0 rows of a table, N_T0 its row of NULLs, I0/U0 join
 which of them were touched, f0 rows that a change of a joined row concerns; the others stand in `fuse`.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pipeline.query import rows, values
 from pipeline.query.branch import Arm, BranchCompiler
+from pipeline.query.derived import derivation
 from pipeline.query.expressions import Expressions
 from pipeline.query.layout import TablePlan
 from pipeline.query.maintain import change
@@ -36,6 +38,7 @@ class Generator:
             "UPPER": values.upper,
             "LOWER": values.lower,
             "JSON_KEY": values.json_key,
+            "intern": sys.intern,
             "NOBODY": rows.NOBODY,
             "move": store.move,
             "move_unique": store.move_unique,
@@ -48,8 +51,8 @@ class Generator:
             spellings = self.names[f"SPELL_{memo}"] = values.Spellings(self.names[memo])
             self.names[f"SHOWN_{memo}"] = spellings.shown
         for table in tables:
-            remembered = store.rows(table.table.name, table.needed)
-            self.names |= {f"R_{table.id}": remembered, f"N_{table.id}": (None,) * len(table.needed)}
+            remembered = store.rows(table.table.name, table.remembered)
+            self.names |= {f"R_{table.id}": remembered, f"N_{table.id}": (None,) * len(table.remembered)}
 
     # ---- units
 
@@ -150,6 +153,8 @@ class Generator:
     def finish(self) -> None:
         """Generate every table's `change(pk, old, new)`, and what a new day needs; call after all queries."""
         for table in self.tables:
+            if table.derived:
+                self._run(derivation(table, self.dialect, self.names))
             self._run(change(table, self))
         for unit in self.units:
             dated = tuple(a for a in unit.arms if a.uses_today)

@@ -71,7 +71,7 @@ def change(table: TablePlan, generated: Generated) -> list[str]:
 def _replace(out: Writer, unit: Unit, number: int, moves: dict[tuple[str, ...], str]) -> None:
     """Count the new version instead of the old one. While the fixed columns are the same, so are their indexes."""
     table = unit.root
-    fixed = [c for c in table.needed if f"a{table.position(c)}" in unit.fixed]
+    fixed = [c for c in table.remembered if f"a{table.position(c)}" in unit.fixed]
     same = "".join(f" and old[{table.position(c)}] == new[{table.position(c)}]" for c in fixed if c not in table.pk)
     out.line(f"if old is not None and new is not None{same}:")
     out.line(f"    shift_{number}(old, new)" if unit.varies else "    pass")

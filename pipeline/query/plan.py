@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from pipeline.query.layout import TablePlan
+from pipeline.query.layout import Derived, TablePlan
 from pipeline.query.parse import Parsed
 from pipeline.query.place import MappingText
 from pipeline.query.shape import Shape, is_grouped
@@ -16,7 +16,7 @@ from pipeline.query.shape import Shape, is_grouped
 
 @dataclass
 class Join:
-    """`alias` of `table` found by `key`: each of its columns equals a column of `parent` or a literal.
+    """`alias` of `table` found by `key`: each of its columns equals a constant or a column of `parent`, derived or not.
 
     `rest` are the other conditions of ON.
     """
@@ -35,7 +35,7 @@ class Join:
 
     @property
     def parent_columns(self) -> tuple[tuple[str, str], ...]:
-        """(column of this table, column of the parent) without the literals."""
+        """(column of this table, column of the parent) without the constants."""
         return tuple((c, e.name) for c, e in self.pairs if isinstance(e, exp.Column))
 
 
@@ -114,7 +114,8 @@ class Planner:
                 branch.amounts = [self._flat(e, branch) for e in shape.amounts]
                 branches.append(branch)
         for branch in branches:
-            self._note_columns(branch)
+            _derive_keys(branch)
+            _note_columns(branch)
         grouped = any(is_grouped(a) for a in arms)
         return QueryPlan(self.parsed, branches, first.key_names, first.amount_names, len(arms), grouped)
 
@@ -197,21 +198,29 @@ class Planner:
     def _keyed(self, node: exp.Join, alias: str, left: bool, parts: list[exp.Expr], branch: Branch) -> Join:
         table = branch.tables[alias]
         equal: dict[str, tuple[exp.Expr, exp.Expr]] = {}
-        for part in parts:
-            if pair := _pair(part, alias):
-                equal.setdefault(pair[0], (pair[1], part))
-        key = next((k for k in table.keys if all(c in equal for c in k)), None)
+        pairs = [(*pair, part) for part in parts if (pair := _pair(part, alias))]
+        for column, other, part in sorted(pairs, key=lambda p: _effort(p[1])):
+            equal.setdefault(column, (other, part))
+        covered = (k for k in table.keys if all(c in equal for c in k))
+        key = min(covered, key=lambda k: max(_effort(equal[c][0]) for c in k), default=None)
         if key is None:
             keys = " or ".join(f"({', '.join(k)})" for k in table.keys)
-            fix = f"join it ON its primary or a unique key {keys}, each column = a column or a literal"
+            fix = f"join it ON its primary or a unique key {keys}, each column = an expression over one other table"
             self.text.refuse(node, f"JOIN {table.table.name} does not cover a key", fix)
-        pairs = tuple((c, equal[c][0]) for c in key)
-        parents = {e.table for _, e in pairs if isinstance(e, exp.Column)}
+        used = {id(equal[c][1]) for c in key}
+        rest = tuple(p for p in parts if id(p) not in used)
+        by = tuple((c, equal[c][0]) for c in key)
+        return Join(alias, table, left, self._parent(node, [e for _, e in by]), by, rest)
+
+    def _parent(self, node: exp.Join, by: list[exp.Expr]) -> str:
+        """The alias of the one table that a join's key is computed from."""
+        if moving := next((e for e in by if e.find(exp.CurrentDate)), None):
+            self.text.refuse(moving, "a join key that changes with the day", "compare with today in another condition")
+        parents = {c.table for e in by for c in e.find_all(exp.Column)}
         if len(parents) != 1:
             fix = "equal the key's columns to columns of one table; constants belong into [params] with detect"
             self.text.refuse(node, "a join key must come from one other table", fix)
-        used = {id(equal[c][1]) for c in key}
-        return Join(alias, table, left, parents.pop(), pairs, tuple(p for p in parts if id(p) not in used))
+        return parents.pop()
 
     def _flat(self, expression: exp.Expr, branch: Branch) -> exp.Expr:
         """The expression with every column replaced by the base columns it stands for."""
@@ -231,12 +240,27 @@ class Planner:
 
         return expression.copy().transform(replace)
 
-    def _note_columns(self, branch: Branch) -> None:
-        for expression in branch.expressions:
-            for column in expression.find_all(exp.Column):
-                branch.tables[column.table].used.add(column.name)
-        for join in branch.joins:
-            join.table.used.update(join.key)
+
+def _derive_keys(branch: Branch) -> None:
+    """Let the joins' keys be columns and constants only."""
+    for join in branch.joins:
+        join.pairs = tuple((c, _as_column(c, e, join, branch)) for c, e in join.pairs)
+
+
+def _as_column(column: str, other: exp.Expr, join: Join, branch: Branch) -> exp.Expr:
+    if isinstance(other, exp.Column) or not other.find(exp.Column):
+        return other
+    expression = other.transform(lambda e: exp.column(e.this.copy()) if isinstance(e, exp.Column) else e)
+    derived = Derived(branch.text, expression)
+    return exp.column(branch.tables[join.parent].derive(derived, join.table.types[column]), table=join.parent)
+
+
+def _note_columns(branch: Branch) -> None:
+    for expression in branch.expressions:
+        for column in expression.find_all(exp.Column):
+            branch.tables[column.table].used.add(column.name)
+    for join in branch.joins:
+        join.table.used.update(join.key)
 
 
 def _placed(expression: exp.Expr) -> exp.Expr:
@@ -255,11 +279,18 @@ def _is_null(e: exp.Expr) -> bool:
 
 
 def _pair(condition: exp.Expr, alias: str) -> tuple[str, exp.Expr] | None:
-    """(column of alias, column elsewhere or literal) of an equality, else None."""
+    """(column of alias, expression elsewhere) of an equality, else None."""
     if not isinstance(condition, exp.EQ):
         return None
-    for own, other in ((condition.this, condition.expression), (condition.expression, condition.this)):
+    left, right = condition.this.unnest(), condition.expression.unnest()
+    for own, other in ((left, right), (right, left)):
         if isinstance(own, exp.Column) and own.table == alias:
-            elsewhere = isinstance(other, exp.Column) and other.table != alias
-            return (own.name, other) if elsewhere or isinstance(other, exp.Literal) else None
+            return (own.name, other) if all(c.table != alias for c in other.find_all(exp.Column)) else None
     return None
+
+
+def _effort(key: exp.Expr) -> int:
+    """What a key is rather made of: columns and literals, then what can be computed from one row."""
+    if isinstance(key, exp.Column | exp.Literal):
+        return 0
+    return 1 if len({c.table for c in key.find_all(exp.Column)}) <= 1 and not key.find(exp.CurrentDate) else 2

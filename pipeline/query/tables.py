@@ -125,10 +125,11 @@ def _generate(plan: TablePlan, generator: Generator) -> tuple[str, dict[str, Any
         "def upsert(r):",
         *(_build_with_known_pk if plain else _build)(plan, codes),
         *([f"    if {' or '.join(f'new[{i}] is UNAVAILABLE' for i in late)}: new = keep(new, old)"] if late else []),
+        *(["    new = derive(new)"] if plan.derived else []),
         "    if new == old: return",
         "    change(pk, old, new)",
     ]
-    names |= {"PK": plan.pk, "ALL": plan.needed}
+    names |= {"PK": plan.pk, "ALL": plan.needed, "derive": generator.names.get(f"derive_{plan.id}")}
     text = "\n".join(source) + "\n"
     exec(compile(text, "<rows>", "exec"), names)  # noqa: S102 -- code of our own, from the catalog
     return text, names
@@ -209,6 +210,6 @@ def _keeper(plan: TablePlan) -> Callable[..., tuple[Any, ...]]:
             column = plan.column(plan.needed[next(i for i, v in enumerate(new) if v is _UNAVAILABLE)]).name
             message = f"{plan.table.name}.{column}: left out by the connector, and no earlier row is known"
             raise UnavailableError(message)
-        return tuple(o if n is _UNAVAILABLE else n for n, o in zip(new, old, strict=True))
+        return tuple(o if n is _UNAVAILABLE else n for n, o in zip(new, old[: len(new)], strict=True))
 
     return keep

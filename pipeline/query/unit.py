@@ -115,7 +115,7 @@ class Unit:
         varying = frozenset[str]().union(*(a.columns for a in arms)) - self.fixed
         common = [s for s in arms[0].steps if all(s in a.steps for a in arms) and not self._is_flag(s)]
         flags = [[s for s in a.steps if s not in common] for a in arms]
-        others = {f"a{at}" for at in range(len(self.root.needed))} - self.fixed - varying
+        others = {f"a{at}" for at in range(len(self.root.remembered))} - self.fixed - varying
         steps = [_differs(varying), *common] if others else common  # without others, the rows would be equal
         if all(flags):
             steps.append(_either(flags))

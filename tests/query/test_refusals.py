@@ -38,6 +38,28 @@ CASES = [
     (BASE.format("q.n") + " JOIN two ON two.a = q.ref", "2:", "does not cover a key", "(a, b)"),
     (BASE.format("q.n") + " JOIN w ON w.id = 7", "2:", "one other table", "params"),
     (BASE.format("q.n") + " JOIN w ON w.id = q.n", "2:", "does not cover|another type", ""),
+    (BASE.format("q.n") + " JOIN w ON w.id = q.n * 1", "2:31", "public.w.id is joined with another type", "one type"),
+    (BASE.format("q.n") + " JOIN w ON w.id = TRIM(q.n)", "2:", "a text function on a number", "text columns"),
+    (BASE.format("q.n") + " JOIN w ON TRIM(w.code) = q.item", "2:", "does not cover a key", "over one other table"),
+    (BASE.format("q.n") + " JOIN w ON w.id = COALESCE(q.ref, w.id)", "2:", "does not cover a key", "one other table"),
+    (
+        BASE.format("q.n") + " JOIN w ON w.id = q.ref JOIN two ON two.b = 1 AND two.a = COALESCE(q.ref, w.id)",
+        "2:",
+        "one other table",
+        "columns of one table",
+    ),
+    (
+        BASE.format("q.n") + " JOIN w ON w.id = CASE WHEN q.at < CURRENT_DATE THEN q.ref END",
+        "2:62",
+        "changes with the day",
+        "another condition",
+    ),
+    (
+        BASE.format("q.n") + " LEFT JOIN w ON w.id = q.ref JOIN w x ON x.id = COALESCE(w.id, 0)",
+        "2:55",
+        "not NULL where LEFT JOIN finds no public.w",
+        "NULL there",
+    ),
     (
         BASE.format("q.n") + " JOIN (SELECT id FROM w) x ON x.id = q.ref",
         "2:",

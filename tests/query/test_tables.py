@@ -35,8 +35,8 @@ def engine(new_store):
     return engine
 
 
-def put(engine, table, **row):
-    fold = engine.tables[f"public.{table}"]
+def put(engine, table, schema="public", **row):
+    fold = engine.tables[f"{schema}.{table}"]
     full = dict.fromkeys(fold.columns) | row
     fold.upsert(msgspec.json.decode(json.dumps(full | {"unneeded": 1}), type=fold.row_type))
 

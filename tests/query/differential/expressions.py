@@ -177,6 +177,41 @@ class Sql:
     def _today(self) -> str:
         return self.rng.choice(("CURRENT_DATE", "CURDATE()")) if self.dialect == "mysql" else "CURRENT_DATE"
 
+    def computed(self, ref: Col, *, outer: bool) -> str:
+        """A join's key: an expression of the column's type, often equal to it; `outer`: NULL if all columns are."""
+        timeless = Sql(self.rng, self.dialect, [c for c in self.columns if c.kind.family not in ("date", "stamp")])
+        test = timeless.condition(1) if timeless.columns else f"{ref.sql} IS NOT NULL"
+        others = self.of(ref.kind.family, where=lambda k: k.text_class == ref.kind.text_class and k.scale == 0)
+        same = self.rng.choice([c.sql for c in others if _is_uuid(c.kind) == _is_uuid(ref.kind)])
+        makers = [lambda: f"CASE WHEN {test} THEN {ref.sql} END", lambda: f"COALESCE({ref.sql}, {same})"]
+        literal = self._literal_of(ref.kind)
+        if literal:
+            makers.append(lambda: f"NULLIF({ref.sql}, {literal})")
+        if literal and not outer:
+            makers += [
+                lambda: f"COALESCE({ref.sql}, {literal})",
+                lambda: f"CASE WHEN {test} THEN {literal} ELSE {ref.sql} END",
+            ]
+        return self.rng.choice(makers + self._computed(ref))()
+
+    def _literal_of(self, kind: Kind) -> str:
+        value = self.rng.choice(kind.values)
+        if kind.family == "date":
+            return self.date_literal()
+        if kind.family in ("text", "char"):
+            return "" if _is_uuid(kind) else quoted(value, self.dialect)
+        return literal_of(value)
+
+    def _computed(self, ref: Col) -> list[Callable[[], str]]:
+        """What only this family has."""
+        if ref.kind.family in ("int", "decimal"):
+            return [lambda: f"{ref.sql} + {self.rng.choice('01')}", lambda: f"({ref.sql} * 1)"]
+        if ref.kind.family == "date":
+            return [self.date]
+        if ref.kind.family == "char" or _is_uuid(ref.kind):
+            return []
+        return self._functions(ref.kind.text_class, lambda: ref.sql)
+
     def flag(self) -> str:
         return self.rng.choice(self.of("flag")).sql
 

@@ -57,8 +57,8 @@ class From:
     ) -> "From":
         """JOIN table ON each column = the SQL beside it; `more` adds a condition to ON."""
         quote, known = self.maker.quote, columns_of(table, alias, self.maker.dialect)
-        on = [f"{alias}.{quote(c.name)} = {other}" for other, c in pairs]
-        on = [part if self.maker.rng.random() < 0.7 else " = ".join(reversed(part.split(" = "))) for part in on]
+        sides = [(f"{alias}.{quote(c.name)}", other) for other, c in pairs]
+        on = [" = ".join(s if self.maker.rng.random() < 0.7 else reversed(s)) for s in sides]
         columns = self.columns + known
         if more:
             on.append(f"({Sql(self.maker.rng, self.maker.dialect, columns).condition(1)})")
@@ -114,6 +114,14 @@ class Maker:
 
     def refs(self, alias: str, refs: Sequence[ColumnSpec], key: Sequence[ColumnSpec]) -> list[tuple[str, ColumnSpec]]:
         return [(f"{alias}.{self.quote(r.name)}", k) for r, k in zip(refs, key, strict=True)]
+
+    def computed(
+        self, alias: str, table: TableSpec, refs: Sequence[ColumnSpec], key: Sequence[ColumnSpec], *, outer: bool
+    ) -> list[tuple[str, ColumnSpec]]:
+        """The same with expressions over the table's columns; `outer`: NULL where all of them are."""
+        sql = self.sql(columns_of(table, alias, self.dialect))
+        plain = self.refs(alias, refs, key)
+        return [(c if self.chance(0.25) else sql.computed(Col(c, k.kind), outer=outer), k) for c, k in plain]
 
     def where(self, columns: list[Col]) -> str:
         """Mostly something most rows pass: an answer without rows says nothing."""

@@ -206,6 +206,21 @@ def params(m: Maker) -> None:
         m.queries[kind] += f"{' AND' if _ends_in_where(m.queries[kind]) else ' WHERE'} ({used} OR {number.sql} = 2)"
 
 
+def computed(m: Maker) -> None:
+    """Joins whose key is computed: from the fact, from a joined row, from a row of the same table."""
+    top = m.dimension(2)
+    unique, key = m.tables.column(m.kinds.key()), m.tables.key_columns()
+    top_refs, parent, refs = m.tables.references(top.pk), m.tables.references(key), m.tables.references([unique])
+    mid = m.tables.table(key, [unique, *top_refs, *parent, *m.tables.some(2)], [[unique]])
+    fact = m.fact(refs, 1, ["date", "stamp"])
+    left = m.chance(0.5)
+    source = m.start(fact, "f").join("m", mid, m.computed("f", fact, refs, [unique], outer=False), left=left)
+    by = m.computed("m", mid, top_refs, top.pk, outer=left)
+    m.add("stock", [source.join("t", top, by, left=m.chance(0.5), more=m.chance(0.4))])
+    tree = m.start(mid, "a").join("b", mid, m.computed("a", mid, parent, key, outer=False), left=True)
+    m.add("items", [tree.join("c", mid, m.computed("b", mid, parent, key, outer=True), left=m.chance(0.5))])
+
+
 def _day(m: Maker) -> date:
     return date.fromisoformat(m.rng.choice(DATES))
 
@@ -215,5 +230,6 @@ def _ends_in_where(sql: str) -> bool:
 
 
 SHAPES: dict[str, Callable[[Maker], None]] = {
-    f.__name__: f for f in (star, left_chain, chain, tree, union, ledger, arms, shared, strings, flags, params, packs)
+    f.__name__: f
+    for f in (star, left_chain, chain, tree, computed, union, ledger, arms, shared, strings, flags, params, packs)
 }
