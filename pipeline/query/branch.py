@@ -6,7 +6,8 @@ from typing import Any, Protocol, TypeVar
 
 from sqlglot import exp
 
-from pipeline.query.derived import computed, without_row
+from pipeline.query.dates import Dated, dates_of
+from pipeline.query.derived import over_no_row, over_row
 from pipeline.query.expressions import Expressions
 from pipeline.query.fuse import Step, is_column
 from pipeline.query.layout import TablePlan
@@ -40,7 +41,7 @@ class Arm:
 
     `before`: the amounts of the root row's old version. `key_reads` and `amount_reads` are what the codes refer to,
     `words` the query's own texts in each key.
-    `moved` is true for a `row` that may count otherwise when today goes from one end of lo..hi to the other.
+    `dates`: what today is compared with, None where it is used otherwise.
     """
 
     branch: Branch
@@ -51,8 +52,7 @@ class Arm:
     amounts: tuple[Value, ...]
     before: tuple[Value, ...]
     amount_reads: frozenset[str]
-    moved: str
-    uses_today: bool
+    dates: tuple[Dated, ...] | None
 
     @property
     def fixed(self) -> frozenset[str]:
@@ -96,8 +96,7 @@ class BranchCompiler:
             tuple(amounts),
             tuple(before),
             self._reads(self.branch.amounts),
-            self._moved(),
-            self.expressions.uses_today,
+            dates_of(self.branch, self.indexes.dialect, self.indexes.names),
         )
 
     def _of_old(self, compile_: Callable[[], T]) -> T:
@@ -150,11 +149,12 @@ class BranchCompiler:
     def _derived(self, join: Join, name: str) -> Value:
         """What a derived column is computed from has all columns NULL where a LEFT JOIN finds no row."""
         table, dialect, names = self.branch.tables[join.parent], self.indexes.dialect, self.indexes.names
-        if join.parent in self.outer and without_row(table, name, dialect, names) is not None:
+        derived = table.derived[name]
+        if join.parent in self.outer and over_no_row(table, derived, dialect, names) is not None:
             what = f"a join key that is not NULL where LEFT JOIN finds no {table.table.name}"
             fix = "let it be NULL there: without COALESCE or CONCAT, say"
-            self.branch.text.refuse(table.derived[name].expression, what, fix)
-        return computed(table, name, dialect, names)
+            self.branch.text.refuse(derived.expression, what, fix)
+        return over_row(table, derived, dialect, names)
 
     def _join(self, join: Join) -> None:
         parts = [self._key_part(join, c, e) for c, e in join.pairs]
@@ -208,27 +208,6 @@ class BranchCompiler:
         if value.type.kind not in ("number", "null"):
             self.branch.text.refuse(node, f"an amount of type {value.type.kind}", "yield a number")
         return value
-
-    def _moved(self) -> str:
-        todays = (today for e in self.branch.expressions for today in e.find_all(exp.CurrentDate))
-        tests = [self._passes(today) for today in todays]
-        return " or ".join(dict.fromkeys(tests)) or "False"
-
-    def _passes(self, today: exp.Expr) -> str:
-        side, compared = today, today.parent
-        while isinstance(compared, exp.Paren):
-            side, compared = compared, compared.parent
-        if not isinstance(compared, exp.EQ | exp.NEQ | exp.LT | exp.LTE | exp.GT | exp.GTE):
-            return "True"
-        other = compared.expression if compared.this is side else compared.this
-        if any(c.table != self.branch.root for c in other.find_all(exp.Column)) or other.find(exp.CurrentDate):
-            return "True"
-        reader = Expressions(self.branch.text, self.indexes.dialect, self._from_row, self.indexes.names)
-        return f"((d := {reader.value(other).code}) is not None and lo <= d[:10] <= hi)"
-
-    def _from_row(self, alias: str, name: str) -> Value:
-        table = self.branch.tables[alias]
-        return Value(f"row[{table.position(name)}]", table.types[name], table.nullable(name))
 
 
 def _is_comparable(own: Type, other: Value) -> bool:

@@ -130,16 +130,10 @@ class Engine:
         self._generator.forget_spellings()
 
     def set_today(self, iso_date: str) -> None:
-        """CURRENT_DATE is `iso_date` from now on. Only rows whose dates lie between the two days are looked at."""
-        names = self._generator.names
-        before = names["TODAY"][0]
-        low, high = min(before, iso_date), max(before, iso_date)
-        moved = [] if before == iso_date else list(self._generator.moved(low, high))
-        for i, row in moved:
-            names[f"sub_{i}"](row)
-        names["TODAY"][0] = iso_date
-        for i, row in moved:
-            names[f"add_{i}"](row)
+        """CURRENT_DATE is `iso_date` from now on."""
+        before = self._generator.names["TODAY"][0]
+        if iso_date != before:
+            self._generator.days.turn(before, iso_date)
 
 
 def compile_source(

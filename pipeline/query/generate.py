@@ -6,12 +6,13 @@ which of them were touched, f0 rows that a change of a joined row concerns; the 
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from pipeline.query import rows, values
 from pipeline.query.branch import Arm, BranchCompiler
+from pipeline.query.days import Days
 from pipeline.query.derived import derivation
 from pipeline.query.expressions import Expressions
 from pipeline.query.layout import TablePlan
@@ -32,13 +33,15 @@ class Generator:
         self.units: list[Unit] = []
         self._codes: dict[str, str] = {}
         self._functions: dict[tuple[int, tuple[Arm, ...]], int] = {}
-        self._dated: list[tuple[int, TablePlan]] = []
         self.names: dict[str, Any] = {
             "TODAY": [today],
             "UPPER": values.upper,
             "LOWER": values.lower,
             "JSON_KEY": values.json_key,
             "intern": sys.intern,
+            "set": set,
+            "link": rows.link,
+            "unlink": rows.unlink,
             "NOBODY": rows.NOBODY,
             "move": store.move,
             "move_unique": store.move_unique,
@@ -47,6 +50,7 @@ class Generator:
             "PADDING": values.Memo(values.without_padding),
             "CASE_AND_PADDING": values.Memo(values.without_case_and_padding),
         }
+        self.days = Days(self)
         for memo in FOLDS.values():
             spellings = self.names[f"SPELL_{memo}"] = values.Spellings(self.names[memo])
             self.names[f"SHOWN_{memo}"] = spellings.shown
@@ -64,7 +68,7 @@ class Generator:
         amount_types = [self._common(plan, [a.amounts[i] for a in arms]) for i in range(len(plan.amounts))]
         arms = [replace(a, keys=self._spelled(a, key_types)) for a in arms]
         scales = tuple(t.scale for t in amount_types)
-        self._run(_drain(number, len(scales)))
+        self.run(_drain(number, len(scales)))
         for root in self.tables:
             own = tuple(a for a in arms if a.branch.tables[a.branch.root] is root)
             self.units += [Unit(number, root, own, scales)] if own else []
@@ -95,24 +99,18 @@ class Generator:
             return next((t for t in types if not t.literal), types[0])
         return Type("number", max(t.scale for t in types), any(t.approx for t in types))
 
-    def moved(self, low: str, high: str) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """(number of functions, root row) of what may count otherwise with today = low than with today = high."""
-        for number, root in self._dated:
-            passes = self.names[f"moved_{number}"]
-            rows_of = self.names[f"R_{root.id}"]
-            yield from ((number, row) for row in rows_of.values() if passes(row, low, high))
-
     def numbered(self, unit: Unit) -> int:
         """The number of the unit's functions add_, sub_ and shift_."""
         number = self._functions.get((unit.view, unit.arms))
         if number is None:
             number = self._functions[unit.view, unit.arms] = len(self._functions)
             with unit.arms[0].branch.text.within_reach():
-                self._run([*unit.contribution(f"add_{number}", "+"), *unit.contribution(f"sub_{number}", "-")])
-                self._run(unit.shift(f"shift_{number}"))
+                self.run([*unit.contribution(f"add_{number}", "+"), *unit.contribution(f"sub_{number}", "-")])
+                self.run(unit.shift(f"shift_{number}"))
         return number
 
-    def _run(self, lines: Sequence[str]) -> None:
+    def run(self, lines: Sequence[str]) -> None:
+        """Run generated code, and show it in `source`."""
         text = "\n".join(lines) + "\n"
         self.source += text
         exec(compile(text, "<mapping>", "exec"), self.names)  # noqa: S102 -- code of our own grammar only
@@ -152,17 +150,14 @@ class Generator:
 
     def finish(self) -> None:
         """Generate every table's `change(pk, old, new)`, and what a new day needs; call after all queries."""
+        for date in (d for unit in self.units for arm in unit.arms for d in arm.dates or ()):
+            self.days.keep(date)
         for table in self.tables:
             if table.derived:
-                self._run(derivation(table, self.dialect, self.names))
-            self._run(change(table, self))
+                self.run(derivation(table, self.dialect, self.names))
+            self.run(change(table, self, self.days.kept(table)))
         for unit in self.units:
-            dated = tuple(a for a in unit.arms if a.uses_today)
-            if dated:
-                number = self.numbered(unit.of(dated))
-                self._dated.append((number, unit.root))
-                passes = " or ".join(dict.fromkeys(a.moved for a in dated))
-                self._run([f"def moved_{number}(row, lo, hi): return {passes}"])
+            self.days.add(unit)
 
 
 def _drain(view: int, amounts: int) -> list[str]:

@@ -12,10 +12,16 @@ from pipeline.query.types import Type, column_type
 
 @dataclass(frozen=True)
 class Derived:
-    """A column more of a remembered row: `expression` of the query `text` over the row's other columns."""
+    """An `expression` of the query `text` over one table's columns, which stand in it without an alias."""
 
     text: MappingText
     expression: exp.Expr
+
+    @classmethod
+    def of(cls, text: MappingText, expression: exp.Expr) -> "Derived":
+        """The expression without its aliases."""
+        bare = expression.transform(lambda e: exp.column(e.this.copy()) if isinstance(e, exp.Column) else e)
+        return cls(text, bare)
 
 
 class TablePlan:

@@ -4,7 +4,7 @@ Two kinds of contributions depend on a row: those of the row itself, and those o
 are found by index, taken out before the row is stored and added again after.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,8 +43,8 @@ class Concerned:
     functions: list[int]
 
 
-def change(table: TablePlan, generated: Generated) -> list[str]:
-    """The source of a table's change function."""
+def change(table: TablePlan, generated: Generated, more: Iterable[str]) -> list[str]:
+    """The source of a table's change function; `more` lines keep what else is to be kept of its rows."""
     out = Writer()
     out.block(f"def change_{table.id}(pk, old, new):")
     concerned = _concerned(table, generated)
@@ -61,6 +61,7 @@ def change(table: TablePlan, generated: Generated) -> list[str]:
     out.line(f"if new is None: del R_{table.id}[pk]")
     out.line(f"else: R_{table.id}[pk] = new")
     out.lines_at(moves.values())
+    out.lines_at(more)
     _each(out, concerned, "add")
     return out.lines
 
@@ -121,16 +122,16 @@ def _walks(branch: Branch, table: TablePlan, generated: Generated) -> tuple[str,
     """Code that adds to `found` the root rows of a branch that a change of a joined row may concern."""
     out = Writer()
     for join in (j for j in branch.joins if j.table is table):
-        out.block(f"if old is None or new is None or {_differ(table, sorted(_used(branch, join.alias)))}:")
+        out.block(f"if old is None or new is None or {differ(table, sorted(_used(branch, join.alias)))}:")
         same_key = set(join.key) <= set(table.pk)
         out.block("for r0 in (new or old,):" if same_key else "for r0 in (old, new):")
         out.block("if r0 is not None:")
-        _walk(out, branch, join, generated)
+        walk(out, branch, join, generated)
         out.depth = 0
     return tuple(out.lines)
 
 
-def _walk(out: Writer, branch: Branch, join: Join, generated: Generated) -> None:
+def walk(out: Writer, branch: Branch, join: Join, generated: Generated) -> None:
     """From a joined row back to the root rows that refer to it, through the rows in between."""
     by_alias = {j.alias: j for j in branch.joins}
     n = 0
@@ -166,12 +167,13 @@ def _moves(table: TablePlan, generated: Generated) -> dict[tuple[str, ...], str]
                 keys = [f"None if {row} is None else {_key(table, columns, row)}" for row in ("old", "new")]
                 found.setdefault(columns, []).append(f"{mover}({name}, {keys[0]}, {keys[1]}, pk)")
     return {
-        columns: f"if old is None or new is None or {_differ(table, columns)}: {'; '.join(calls)}"
+        columns: f"if old is None or new is None or {differ(table, columns)}: {'; '.join(calls)}"
         for columns, calls in found.items()
     }
 
 
-def _differ(table: TablePlan, columns: Sequence[str]) -> str:
+def differ(table: TablePlan, columns: Sequence[str]) -> str:
+    """Code that tells whether one of the columns is not as it was."""
     return " or ".join(f"old[{table.position(c)}] != new[{table.position(c)}]" for c in columns)
 
 

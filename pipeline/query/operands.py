@@ -54,7 +54,6 @@ class Operands(ABC):
         self.text, self.dialect, self.columns, self.constants = text, dialect, columns, constants
         self.names = 0
         self.steps = 0
-        self.uses_today = False
 
     @abstractmethod
     def value(self, node: exp.Expr) -> Value:

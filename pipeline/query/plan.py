@@ -250,9 +250,8 @@ def _derive_keys(branch: Branch) -> None:
 def _as_column(column: str, other: exp.Expr, join: Join, branch: Branch) -> exp.Expr:
     if isinstance(other, exp.Column) or not other.find(exp.Column):
         return other
-    expression = other.transform(lambda e: exp.column(e.this.copy()) if isinstance(e, exp.Column) else e)
-    derived = Derived(branch.text, expression)
-    return exp.column(branch.tables[join.parent].derive(derived, join.table.types[column]), table=join.parent)
+    name = branch.tables[join.parent].derive(Derived.of(branch.text, other), join.table.types[column])
+    return exp.column(name, table=join.parent)
 
 
 def _note_columns(branch: Branch) -> None:

@@ -66,7 +66,6 @@ class Scalars(Casts):
         return constant(scaled(scale)(node.name), type_)
 
     def _currentdate(self, _node: exp.Expr) -> Value:
-        self.uses_today = True
         return Value("TODAY[0]", DATE, nullable=False)
 
     def _neg(self, node: exp.Expr) -> Value:

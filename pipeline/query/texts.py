@@ -53,7 +53,6 @@ class Texts(Operands):
         return self._today_text("TODAY[0]", len("YYYY-MM-DD"))
 
     def _today_text(self, code: str, size: int) -> Value:
-        self.uses_today = True
         type_ = Type("text", literal=True, binary=True, size=size, fold=fold_of(self.dialect, None))
         return Value(code, type_, nullable=False)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from tests.query.differential.kinds import DATES, Kind
+from tests.query.differential.kinds import DATES, DAY_TEXTS, Kind
 from tests.query.differential.schema import TableSpec, quoter
 
 TextClass = tuple[str, bool]
@@ -240,6 +240,8 @@ class Sql:
             makers.append(self._date_test)
         if self.of("flag"):
             makers += [self._flag_test, self._flag_test]
+        if self.of("text", where=_is_day_text):
+            makers += [self._day_text_test, self._day_text_test]
         return self.rng.choice(makers)()
 
     def _null_test(self) -> str:
@@ -278,7 +280,14 @@ class Sql:
             lambda: f"{self._pick(lambda: stamp, self.date)} {self._sign()} {other}",
             lambda: f"{other} {self._sign()} {stamp}",
             lambda: f"{stamp} {self._not()}BETWEEN {self.date_literal()} AND {self._today()}",
+            lambda: f"{self._today()} {self._not()}BETWEEN {stamp} AND {self.date()}",
         )
+
+    def _day_text_test(self) -> str:
+        column = self.rng.choice(self.of("text", where=_is_day_text)).sql
+        if self.dialect == "mysql":
+            return f"{column} {self._sign()} DATE_FORMAT(CURDATE(), '%Y%m%d')"
+        return f"{column} COLLATE \"C\" {self._sign()} TO_CHAR(CURRENT_DATE, 'YYYYMMDD')"
 
     def _flag_test(self) -> str:
         column = self.flag()
@@ -291,6 +300,10 @@ class Sql:
 
 
 _ONE = Kind("int", "int", (1,))
+
+
+def _is_day_text(kind: Kind) -> bool:
+    return kind.values == DAY_TEXTS
 
 
 def _is_uuid(kind: Kind) -> bool:

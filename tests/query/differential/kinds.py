@@ -14,6 +14,7 @@ WORDS = ("A", "a", "B", "", " ", "B ", "x'y", "done", "Done", "0", "é", "日本
 FOLDED_WORDS = tuple(w for w in WORDS if w != "é")
 DATES = ("2026-11-01", "2026-11-10", "2026-11-20", "1999-12-31", "2026-11-11")
 STAMPS = ("2026-11-10T00:00:00", "2026-11-09T23:59:59", "2026-11-20T10:00:00", "2026-11-01T12:30:00")
+DAY_TEXTS = ("20261101", "20261110", "20261120", "19991231", "2026111", "20261110x", "", "x")
 DOUBLES = (0.0, 0.1, -0.3, 2.5, 1e6, 123456.789, -1e-6)
 HALVES = (0.0, 0.5, -2.25, 1024.0)
 UUIDS = tuple(f"{n:08d}-0000-4000-8000-00000000000{n}" for n in range(1, 7))
@@ -146,6 +147,11 @@ class Kinds:
         ]
         name = "timestamp" if self.dialect == "postgres" else "datetime"
         return Kind(f"{name}({digits})" if digits else f"{name}(0)", "stamp", STAMPS + late)
+
+    def day_text(self) -> Kind:
+        """Days as ERPs without dates write them, in a collation that orders them."""
+        collation = "utf8mb4_bin" if self.dialect == "mysql" else ""
+        return Kind("varchar(10)", "text", DAY_TEXTS, size=10, collation=collation)
 
     def flag(self) -> Kind:
         if self.dialect == "postgres":

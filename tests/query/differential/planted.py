@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.query import branch, engine, expressions, generate, rows, scalars, tables, types, values
+from pipeline.query import branch, days, engine, expressions, generate, layout, rows, scalars, tables, types, values
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -50,7 +50,22 @@ def a_unique_key_with_one_owner_only(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_day_that_does_not_turn(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(generate.Generator, "moved", lambda self, low, high: iter(()))
+    patch.setattr(days._Turning, "rows", lambda self, remembered, low, high: iter(()))
+
+
+def a_day_that_looks_at_no_old_rows(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(days.Ahead, "covers", lambda self, low, high: True)
+
+
+def a_future_date_that_is_missed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(days.Days, "kept", lambda self, table: iter(()))
+
+
+def a_computed_key_left_out(patch: pytest.MonkeyPatch) -> None:
+    def derivation(table: layout.TablePlan, *_: object) -> list[str]:
+        return [f"def derive_{table.id}(row): return (*row, {'None, ' * len(table.derived)})"]
+
+    patch.setattr(generate, "derivation", derivation)
 
 
 def not_of_unknown_is_true(patch: pytest.MonkeyPatch) -> None:
@@ -78,7 +93,8 @@ def a_condition_of_on_forgotten(patch: pytest.MonkeyPatch) -> None:
 BUGS: list[Plant] = [
     a_lost_delete, a_null_key_that_is_found, a_collation_not_folded, a_scale_off_by_ten, a_parent_change_that_is_missed,
     a_unique_key_with_one_owner_only, a_day_that_does_not_turn, not_of_unknown_is_true, a_vanished_group_not_handed_out,
-    the_padding_of_a_char_kept, a_condition_of_on_forgotten,
+    the_padding_of_a_char_kept, a_condition_of_on_forgotten, a_day_that_looks_at_no_old_rows,
+    a_future_date_that_is_missed, a_computed_key_left_out,
 ]  # fmt: skip
 
 

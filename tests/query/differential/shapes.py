@@ -101,14 +101,14 @@ def union(m: Maker) -> None:
 
 
 def ledger(m: Maker) -> None:
-    """Moves with two sides and dates against a CURRENT_DATE that turns."""
-    place = m.dimension(2)
+    """Moves with two sides, and dates of moves and places against a CURRENT_DATE that turns."""
+    place = m.tables.table(m.tables.key_columns(), [*m.tables.extras(["date"]), *m.tables.some(1)])
     left, right = m.tables.references(place.pk), m.tables.references(place.pk)
-    move = m.fact([*left, *right], 1, ["date", "stamp"])
+    move = m.fact([*left, *right, *m.tables.extras(["day_text"])], 1, ["date", "stamp"])
     sides = []
     for refs in (left, right):
-        source = m.start(move, "v").join("p", place, m.refs("v", refs, place.pk), left=m.chance(0.3))
-        sides.append(source)
+        by, more = m.refs("v", refs, place.pk), m.chance(0.3)
+        sides.append(m.start(move, "v").join("p", place, by, left=m.chance(0.3), more=more))
     m.add("stock", sides)
     m.add("movements", [m.start(move, "v")])
 
