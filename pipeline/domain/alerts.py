@@ -18,7 +18,10 @@ NEGATIVE = "negative_available"
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert. `id` = kind/item/warehouse as the served key spells them; `since` = commit time that opened it."""
+    """One alert. `since` = commit time that opened it.
+
+    `id` = kind/item/warehouse as the served key spells them, and `/` as %2F: a code may hold one.
+    """
 
     id: str
     kind: str
@@ -79,7 +82,8 @@ class AlertBook:
 
     def _id(self, level: Level) -> str:
         shape = self._levels.shape
-        return f"{NEGATIVE}/{shape.item.codes.show(level.idents[0])}/{shape.warehouse.codes.show(level.idents[1])}"
+        codes = shape.item.codes.show(level.idents[0]), shape.warehouse.codes.show(level.idents[1])
+        return "/".join((NEGATIVE, *(code.replace("/", "%2F") for code in codes)))
 
     def _alert(self, key: str, level: Level, position: Position, time_ms: int) -> Alert:
         kind, item, warehouse = key.split("/", 2)

@@ -113,7 +113,6 @@ class Engine:
     """All queries of one source over one set of remembered rows."""
 
     def __init__(self, generator: Generator, views: dict[str, View], tables: dict[str, TableFold]) -> None:
-        self.dialect = generator.dialect
         self.views, self.tables = views, tables
         self.captured = {name: table.columns for name, table in tables.items()}
         self._generator = generator

@@ -48,11 +48,6 @@ def unlink(index: Index, key: Hashable, pk: Hashable) -> None:
         index.pop(key, None)
 
 
-def all_of(index: Index, keys: Iterable[Hashable]) -> set[Any]:
-    """The pks behind several keys."""
-    return {pk for key in keys for pk in index.get(key, ())}
-
-
 def move(index: Index, old: Hashable | None, new: Hashable | None, pk: Hashable) -> None:
     """Row `pk` refers to key `new` instead of `old`; None = to nothing."""
     if old is not None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.alerts import AlertBook
+from pipeline.domain.change import Position
 from pipeline.domain.errors import PackError
 from pipeline.domain.levels import StockLevels, expected_documents, stock_levels
 
@@ -191,6 +192,17 @@ def test_an_alert_opens_follows_and_ends_with_available() -> None:
     ended = book.evaluate(levels.absorb([row(7, "RIM", 1, 9, 5)], 3, 3000), "0/3", 3000)
     assert [(a.state, a.available, a.since) for a in ended] == [("resolved", "4", "1970-01-01T00:00:01.000Z")]
     assert book.open == {}
+
+
+def test_an_alert_says_its_codes_as_people_write_them_and_where_it_opened() -> None:
+    levels = stock_levels("stock", View(keys=("item", "warehouse")), "stock")
+    short = [("R/M 7", "W:1"), ("A", "B/C"), ("A/B", "C")]
+    changed = levels.absorb([(key, 1, (2, 5)) for key in short], 1, 1000)
+    opened = AlertBook(levels).evaluate(changed, Position(9), 1000)
+    assert [(a.item, a.warehouse) for a in opened] == short
+    assert opened[0].id == "negative_available/R%2FM%207/W%3A1"
+    assert opened[0].position == str(Position(9))
+    assert len({a.id for a in opened}) == 3
 
 
 def test_an_alert_follows_a_renamed_item_and_a_vanished_one() -> None:

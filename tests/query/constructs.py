@@ -164,6 +164,10 @@ CASES = [
     _case("CAST of a double", amount, {}, None, postgres=No("may cut", "CAST(x AS numeric(14,4))"), mysql=No("may cut", "CAST(x AS DECIMAL(14,4))"), tsql=No("may cut", "CAST(x AS decimal(14,4))"), oracle=No("may cut", "CAST(x AS NUMBER(14,4))")),
     _case("CAST of NULL", item, {}, None, **_each("CAST(NULL AS {0})", _TEXT)),
     _case("CAST of a boolean", item, {"f": True}, 1, postgres="CAST(f AS int)", tsql="CAST(f AS int)"),
+    _case("CAST to a timestamp", item, {"ts": "2026-11-10T23:59:59"}, "2026-11-10T23:59:59", postgres="CAST(ts AS timestamp)", tsql="CAST(ts AS datetime2)", mysql=No("may round the time", "CAST(ts AS DATETIME)")),
+    _case("CAST to a timestamp of fewer digits", item, {}, None, postgres=No("may round the time", "CAST(ts AS timestamp(0))"), tsql=No("may round the time", "CAST(ts AS datetime2(0))")),
+    _case("CAST of a date to a timestamp", item, {"d": "2026-11-10"}, "2026-11-10T00:00:00", postgres="CAST(d AS timestamp)", mysql="CAST(d AS DATETIME)"),
+    _case("CAST of CHAR", item, {}, None, tsql=No("CHAR keeps its padding", "CAST(c AS nvarchar(9))"), oracle=No("CHAR keeps its padding", "CAST(c AS VARCHAR2(9))")),
     _case("::", item, {"a": 7}, "7", "a::text", mysql=No("::"), tsql=No("::"), oracle=No("::")),
     # ---- conditions
     _case("= with NULL", where, {"a": 1}, False, "a = b"),
@@ -194,6 +198,7 @@ CASES = [
     _case("boolean column", where, {"f": True}, True, "f", tsql=No("not a condition"), oracle=No("not a condition", "a")),
     _case("NOT boolean column, NULL", where, {}, False, postgres="NOT f", mysql="NOT f"),
     _case("int as a boolean", where, {"a": 2}, True, "a", postgres=No("not a condition"), tsql=No("not a condition"), oracle=No("not a condition")),
+    _case("int or decimal as a boolean", where, {}, None, mysql=No("not a condition", "COALESCE(a, n)")),
     _case("IS TRUE", where, {"f": True}, True, "f IS TRUE", tsql=No("TRUE"), oracle=No("TRUE", "a IS TRUE")),
     _case("IS TRUE, NULL", where, {}, False, postgres="f IS TRUE", mysql="f IS TRUE"),
     _case("IS NOT TRUE, NULL", where, {}, True, postgres="f IS NOT TRUE", mysql="f IS NOT TRUE"),
@@ -246,6 +251,8 @@ CASES = [
     _case("text date <= today", where, {"t": "2026112"}, True, **_each("t{1} <= {0}", _YMD, _BIN)),
     _case("today as a text", item, {"a": 1}, "2026-11-22", **_each("{0}", _ISO)),
     _case("order of texts without a collation", where, {}, None, postgres=No("depends on the collation", "t <= '2026'"), mysql=No("depends on the collation", "t <= '2026'"), tsql=No("depends on the collation", "t <= '2026'")),
+    _case("order beside padding", where, {"t": "A\t"}, True, mysql="t COLLATE utf8mb4_bin < 'A'", tsql="t COLLATE Latin1_General_BIN2 < 'A'"),
+    _case("order of a CHAR beside a literal", where, {"c": "A   "}, True, oracle="c < 'B'"),
     _case("order of two columns", where, {}, None, **{d: No("order comparison of two texts", s) for d, s in _each("t{0} < u{0}", _BIN).items()}),
     _case("a date as another text", where, {}, None, postgres=No("a date as a text", "t = TO_CHAR(d, 'YYYYMMDD')"), mysql=No("a date as a text", "t = DATE_FORMAT(d, '%Y%m%d')"), tsql=No("CONVERT", "t = CONVERT(char(8), d, 112)"), oracle=No("as a text", "t = TO_CHAR(ts, 'YYYYMMDD')")),
     # ---- JSON

@@ -16,11 +16,12 @@ from tests.query.schemas import catalog_of
 
 ACCEPTED = [(c, d) for c in CASES for d in c.spellings if d not in c.refusals]
 REFUSED = [(c, d) for c in CASES for d in c.refusals]
+CATALOGS = {d: catalog_of(f"CREATE TABLE q ({COLUMNS[d]})", d) for d in DIALECTS}
 
 
 def engine_of(case: Case, dialect: str) -> Engine:
-    catalog = catalog_of(f"CREATE TABLE q ({COLUMNS[dialect]})", dialect)
-    return compile_source([MappingText("stock", sql_of(case, dialect), "stock.sql")], catalog, {}, today=TODAY)
+    text = MappingText("stock", sql_of(case, dialect), "stock.sql")
+    return compile_source([text], CATALOGS[dialect], {}, today=TODAY)
 
 
 def groups_of(engine: Engine, case: Case, dialect: str) -> list[Any]:

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from pipeline.domain.errors import PackError
 from pipeline.query import MappingText, compile_source
 from tests.query.schemas import catalog_of
 
@@ -156,6 +157,7 @@ def test_texts_equal_for_the_collation_are_one_key_under_the_first_spelling(dial
     ((key, count, _),) = groups_of(engine, id=2, t="BOLT ")
     assert (key[0], count) == ("Bolt", 2)
     assert engine.views["stock"].from_erp(["bolt", "w", 2, 2]) == (("Bolt", "W"), 2, (2,))
+    assert engine.views["stock"].from_erp(["Nut", "w", 1, 1]) == (("Nut", "W"), 1, (1,))
 
 
 def test_the_querys_own_words_are_never_folded():
@@ -210,3 +212,27 @@ def test_group_by_may_begin_with_a_parenthesis():
 def test_a_literal_of_many_digits_is_not_rounded():
     digits = "9999999999999999999999999999.9999999999"
     assert amount_of(digits) == (int(digits.replace(".", "")), 10)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "type_", "scale"),
+    [("mysql", "decimal", 0), ("tsql", "decimal", 0), ("tsql", "money", 4), ("tsql", "smallmoney", 4)],
+)
+def test_a_number_whose_digits_the_type_leaves_out(dialect, type_, scale):
+    catalog = catalog_of(f"CREATE TABLE q (id int PRIMARY KEY, n {type_})", dialect)
+    text = MappingText("stock", "SELECT 'x' AS item, 'W' AS warehouse, n + n AS on_hand FROM q", "stock.sql")
+    engine = compile_source([text], catalog, {})
+    assert groups_of(engine, n="3") == [(("x", "W"), 1, (6 * 10**scale,))]
+
+
+def test_a_boolean_of_mysql_is_a_number():
+    catalog = catalog_of("CREATE TABLE q (id int PRIMARY KEY, f boolean)", "mysql")
+    text = MappingText("stock", "SELECT f AS item, 'W' AS warehouse, f AS on_hand FROM q WHERE f = 2", "stock.sql")
+    assert groups_of(compile_source([text], catalog, {}), f=2) == [((2, "W"), 1, (2,))]
+
+
+def test_a_row_version_of_sql_server_is_no_time():
+    catalog = catalog_of("CREATE TABLE q (id int PRIMARY KEY, v timestamp)", "tsql")
+    text = MappingText("stock", "SELECT v AS item, 'W' AS warehouse, 1 AS on_hand FROM q", "stock.sql")
+    with pytest.raises(PackError, match="a column of type ROWVERSION"):
+        compile_source([text], catalog, {})

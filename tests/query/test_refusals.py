@@ -99,7 +99,15 @@ CASES = [
         "may cut the text",
         "without a length",
     ),
+    (BASE.format("q.n").replace("q.item AS", "CAST(q.item AS varchar(1)) AS"), "1:", "may cut the text", "longer"),
     (BASE.format("q.n").replace("q.item AS", "q.d AS"), "1:", "a key of type number", "text"),
+    (BASE.format("q.n").replace("q.item AS", "q.n AS"), "1:", "a key of type number", "text"),
+    (
+        BASE.format("q.n").replace("FROM q", "FROM (SELECT item, wh, n FROM q GROUP BY item, wh, n) q"),
+        "2:",
+        "aggregation inside a derived table",
+        "yield its rows",
+    ),
     (BASE.format("q.n").replace("q.item AS", "q.doc ->> 'a' -> 'b' AS"), "1:", "", ""),
     (BASE.format("q.n").replace("q.item AS", "TRIM(BOTH 'ab' FROM q.item) AS"), "1:", "TRIM of other", "one literal"),
     (

@@ -63,4 +63,6 @@ def test_answers_compare_equal_whatever_the_driver_yields():
     from decimal import Decimal
 
     answer = view.from_erp([*key, 2, Decimal("1.5000"), None, Decimal("0E-20")])
+    key[8] = "2026-11-22"
+    assert view.from_erp([*key, 2, "1.5000", None, 0]) == answer
     assert answer == ((7, "MO1", "7/3", "P", 3, "P", 1, "WH", "2026-11-22", "released"), 2, (15 * 10**11, 0, 0))

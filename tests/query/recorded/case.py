@@ -140,8 +140,8 @@ def save(cases: Sequence[Case]) -> None:
     FILE.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
-def load() -> Iterator[Case]:
-    for case in msgspec.json.decode(gzip.decompress(FILE.read_bytes())):
+def load(file: Path = FILE) -> Iterator[Case]:
+    for case in msgspec.json.decode(gzip.decompress(file.read_bytes())):
         histories = [_history(h) for h in case.pop("histories")]
         yield Case(**case | {"params": _revived(case["params"]), "histories": histories})
 
