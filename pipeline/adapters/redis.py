@@ -133,6 +133,7 @@ class Projection:
     ) -> tuple[list[str], bytes]:
         feed = cut.prev is not None
         flat: list[bool | int | str] = []
+        last = {a.id: a for a in alerts}.values()  # one may have ended and opened again
         for d in docs:
             flat += self._document(d, feed)
         payload = {
@@ -141,8 +142,8 @@ class Projection:
             "docs": flat,
             "negative": [x for d in docs if d.negative for x in (d.negative, d.key)],
             "positive": [d.key for d in docs if d.recovered],
-            "alerts": [x for a in alerts if a.state == "open" for x in (a.id, _json(a))],
-            "ended": [a.id for a in alerts if a.state != "open"],
+            "alerts": [x for a in last if a.state == "open" for x in (a.id, _json(a))],
+            "ended": [a.id for a in last if a.state != "open"],
             "feed": 10_000,
             "meta": [x for pair in meta.items() for x in pair],
         }

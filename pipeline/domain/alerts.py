@@ -53,23 +53,19 @@ class AlertBook:
         """What opened or ended with these (item, warehouse) levels; an open alert's quantity follows silently."""
         if not self._levels.shape.has_reserved:
             return []
-        events: list[Alert] = []
-        for level in changed:
-            key = self._id(level) if level.available < 0 else ""
-            if level.alert and level.alert != key:
-                events.append(
-                    replace(
-                        self.open.pop(level.alert),
-                        state="resolved",
-                        available=self._available(level),
-                        position=str(position),
-                    )
-                )
-            if key and level.alert != key:
+        ids = [(level, self._id(level) if level.available < 0 else "") for level in changed]
+        # what ends first: a code that passes from one level to another takes the alert's id along
+        ended = [(self.open.pop(level.alert), level) for level, key in ids if level.alert not in ("", key)]
+        events = [
+            replace(alert, state="resolved", available=self._available(level), position=str(position))
+            for alert, level in ended
+        ]
+        for level, key in ids:
+            if key and level.alert == key:
+                self.open[key] = replace(self.open[key], available=self._available(level))
+            elif key:
                 self.open[key] = self._alert(key, level, position, time_ms)
                 events.append(self.open[key])
-            elif key:
-                self.open[key] = replace(self.open[key], available=self._available(level))
             level.alert = key
         return events
 

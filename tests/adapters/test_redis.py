@@ -300,6 +300,14 @@ def test_an_item_is_found_whatever_its_code_and_no_other_with_it(site: Site, cod
     assert list(site.reader.item(code)) == sorted(mine)
 
 
+def test_an_alert_that_ended_and_opened_again_in_one_cut_is_open(site: Site) -> None:
+    site.publish(site.cut(1, None, alerts=(alert("RIM"),)))
+    site.publish(site.cut(2, 1, alerts=(alert("RIM", "resolved"), alert("RIM"))))
+    assert site.reader.alerts() == [alert("RIM").to_dict()]
+    site.publish(site.cut(3, 2, alerts=(alert("RIM"), alert("RIM", "resolved"))))
+    assert site.reader.alerts() == []
+
+
 def test_alerts_are_read_oldest_first(site: Site) -> None:
     for id_, since in (("b", "2"), ("a", "2"), ("c", "1")):
         held = msgspec.json.encode({"id": id_, "since": since})

@@ -247,3 +247,16 @@ def test_a_level_that_was_empty_while_its_item_and_warehouse_were_renamed() -> N
     levels.absorb([((8, "NUT", 2, "B2", 9, "S", None, None), 1, (1, 0))], 7, 0)
     levels.absorb([elsewhere("B2")], 8, 0)
     assert {name for name in shown(levels)["stock:{HOOP}"] if name.startswith("w:")} == {"w:WH", "w:B2"}
+
+
+def test_an_alert_ends_with_its_level_and_opens_with_the_one_that_has_the_code_now() -> None:
+    levels = stock_levels("stock", View(), "stock")
+    book = AlertBook(levels)
+    book.evaluate(levels.absorb([row(7, "RIM", 1, -1)], 1, 1000), Position(1), 1000)
+    passed_on = [row(8, "RIM", 1, -2), row(7, "RIM", 1, 0, count=0)]
+    events = book.evaluate(levels.absorb(passed_on, 2, 2000), Position(2), 2000)
+    assert [(e.id, e.state, e.available) for e in events] == [
+        ("negative_available/RIM/WH", "resolved", "0"), ("negative_available/RIM/WH", "open", "-2"),
+    ]  # fmt: skip
+    assert book.evaluate(levels.absorb([row(8, "RIM", 1, -3)], 3, 3000), Position(3), 3000) == []
+    assert [a.available for a in book.open.values()] == ["-3"]
