@@ -33,7 +33,7 @@ def _is_today_text(value: Value) -> bool:
 def _is_plain(value: Value) -> bool:
     """Today as a text, or a printable ASCII literal."""
     text = value.constant if value.is_constant else ""
-    return value.type.literal and isinstance(text, str) and text.isascii() and text.isprintable()
+    return (value.is_constant or value.type.literal) and isinstance(text, str) and text.isascii() and text.isprintable()
 
 
 class Expressions(Scalars):

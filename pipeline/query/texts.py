@@ -44,7 +44,10 @@ class Texts(Operands):
         value, name = self._text(node, self.value(node.this)), node.expression.name
         if not is_binary(self.dialect, name) or self.dialect == "oracle":
             self.refuse(node, f"COLLATE {name}", 'only a binary collation: "C", .._bin (MySQL), .._BIN2 (T-SQL)')
-        return replace(value, type=replace(value.type, fold=fold_of(self.dialect, name), binary=True))
+        fold = fold_of(self.dialect, name)
+        # A literal that is given a collation no longer takes the other side's; of today's digits all are alike.
+        literal = value.type.literal and (value.type.binary or fold == value.type.fold)
+        return replace(value, type=replace(value.type, fold=fold, binary=True, literal=literal))
 
     def _datetodi(self, _node: exp.Expr) -> Value:
         return self._today_text("TODAY[0].replace('-', '')", len("YYYYMMDD"))

@@ -155,6 +155,7 @@ FOREIGN = [
     ]),
     ("mysql", "CREATE TABLE q (id int PRIMARY KEY, item varchar(9), n decimal(30,16))", [
         ("q.item || 'x'", "q.n", "||"), ("q.item", "q.n * q.n", "rounds"), ("ISNULL(q.item)", "q.n", "ISNULL"),
+        ("CASE WHEN q.item = 'a' COLLATE utf8mb4_bin THEN 'a' END", "q.n", "different collations"),
     ]),
     ("oracle", "CREATE TABLE q (id NUMBER(9) PRIMARY KEY, item VARCHAR2(9), n NUMBER(9,2), c CHAR(3))", [
         ("IFNULL(q.item, 'x')", "q.n", "IFNULL"), ("COALESCE(q.item, '')", "q.n", "'' is NULL"),
