@@ -2,9 +2,9 @@
 
 `mutants` takes mutmut's mutations of each function, and draws a sample; `checks` are the recorded answers of the
 databases (`tests/query/recorded`), then tests that need no server; `trial` forks a process for each mutant, which puts
-the mutant in the function's place and runs checks that call it, for 2 seconds of CPU time at most; `report` writes down
-what came out, in `last_run.md`. mutmut's own runner takes a whole pytest run a mutant and leaves out what is decorated,
-hence only its mutations are used.
+the mutant in the function's place and runs some checks that call it (`choice`), for 2 seconds of CPU time at most;
+`report` writes down what came out, in `last_run.md`. mutmut's own runner takes a whole pytest run a mutant and leaves
+out what is decorated, hence only its mutations are used.
 
 Mutated is what turns a checked tree into Python, the Python's surroundings while rows come, and all that folds its
 answer into documents and alerts. Left out: reading and refusing SQL (`parse`, `grammar`, `spelling` and the like, which

@@ -5,18 +5,17 @@ import pickle
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from importlib import import_module
 from types import CodeType, FunctionType
 from typing import Any, TypeVar
 
-from tests.mutation.checks import Check, Function
+from tests.mutation.checks import Check
+from tests.mutation.choice import selected
 from tests.mutation.mutants import ROOT, Mutant
 
 SECONDS = 2.0  # of CPU time a mutant
-_PLANNED = 1.6  # of them as measured for the code: a machine in use is slower at times
 _ENDLESS = 10.0  # what is not done by then never is
 _MEMORY = 4 << 30  # bytes of addresses
 T = TypeVar("T")
@@ -49,46 +48,6 @@ def try_out(mutant: Mutant, checks: Sequence[Check]) -> Outcome:
     if found_by is None:
         found_by, _ = in_child(run, _ENDLESS)
     return Outcome(mutant, "time" if found_by is None else found_by, seconds)
-
-
-def selected(mutant: Mutant, checks: Sequence[Check]) -> list[Check]:
-    """Those that call the function, as long as there is time.
-
-    First few of the record and few tests that run all lines of it between them. Then most of the time is for tests,
-    of which those that run the mutant's own line come first, in no order.
-    """
-    function = mutant.file, mutant.function
-    calling = [c for c in checks if function in c.lines]
-    of_record, tests = [c for c in calling if c.of_record], [c for c in calling if not c.of_record]
-    few = _within(_PLANNED, [*_covering(of_record, function), *_covering(tests, function)])
-    left = _PLANNED - _seconds(few)
-    tests.sort(key=lambda c: (mutant.line not in c.lines[function], sha256(c.name.encode()).digest()))
-    more = _within(left * 2 / 3, [c for c in tests if c not in few])
-    rest = [c for c in (*of_record, *tests) if c not in few and c not in more]
-    return [*few, *more, *_within(left - _seconds(more), rest)]
-
-
-def _within(seconds: float, checks: Iterable[Check]) -> list[Check]:
-    chosen: list[Check] = []
-    for check in checks:
-        if _seconds(chosen) + check.seconds <= seconds:
-            chosen.append(check)
-    return chosen
-
-
-def _seconds(checks: Iterable[Check]) -> float:
-    return sum(c.seconds for c in checks)
-
-
-def _covering(checks: list[Check], function: Function) -> Iterator[Check]:
-    """The next is always the one that runs most lines, which none before it runs, for its time."""
-    reached: set[int] = set()
-    while checks:
-        best = max(checks, key=lambda c: len(c.lines[function] - reached) / c.seconds)
-        if not best.lines[function] - reached:
-            return
-        reached |= best.lines[function]
-        yield best
 
 
 def _fails(check: Check) -> bool:

@@ -153,6 +153,8 @@ CASES = [
     # ---- casts
     _case("CAST to text", item, {"a": -7}, "-7", **_each("CAST(a AS {0})", _TEXT)),
     _case("CAST of text", item, {"t": "x"}, "x", **_each("CAST(t AS {0})", _TEXT)),
+    _case("CAST of a CAST", item, {"a": -7}, "-7", postgres="CAST(CAST(a AS varchar(20)) AS varchar(30))", tsql="CAST(CAST(a AS nvarchar) AS nvarchar(30))"),
+    _case("CAST to a text too short for a sign", item, {}, None, postgres=No("may cut the text", "CAST(a AS varchar(10))"), tsql=No("may cut the text", "CAST(a AS nvarchar(10))")),
     _case("CAST to a shorter text", item, {}, None, postgres=No("may cut the text", "CAST(t AS varchar(3))"), mysql=No("may cut the text", "CAST(t AS CHAR(3))"), tsql=No("may cut the text", "CAST(t AS nvarchar(3))"), oracle=No("may cut the text", "CAST(t AS VARCHAR2(3))")),
     _case("CAST to a text without a length", item, {}, None, tsql=No("loses characters", "CAST(t AS varchar)"), oracle=No("cast to a text without a length", "CAST(t AS VARCHAR2)")),
     _case("CAST to CHAR", item, {}, None, postgres=No("or padded", "CAST(t AS char(9))"), tsql=No("or padded", "CAST(t AS char(9))"), oracle=No("or padded", "CAST(t AS CHAR(9))")),
@@ -198,6 +200,7 @@ CASES = [
     _case("boolean column", where, {"f": True}, True, "f", tsql=No("not a condition"), oracle=No("not a condition", "a")),
     _case("NOT boolean column, NULL", where, {}, False, postgres="NOT f", mysql="NOT f"),
     _case("int as a boolean", where, {"a": 2}, True, "a", postgres=No("not a condition"), tsql=No("not a condition"), oracle=No("not a condition")),
+    _case("int or int as a boolean", where, {}, True, mysql="COALESCE(a, 1)"),
     _case("int or decimal as a boolean", where, {}, None, mysql=No("not a condition", "COALESCE(a, n)")),
     _case("IS TRUE", where, {"f": True}, True, "f IS TRUE", tsql=No("TRUE"), oracle=No("TRUE", "a IS TRUE")),
     _case("IS TRUE, NULL", where, {}, False, postgres="f IS TRUE", mysql="f IS TRUE"),
@@ -220,6 +223,7 @@ CASES = [
     _case("parentheses", amount, {"a": 5, "b": 3}, (3, 0), "a - (b - 1)"),
     _case("arithmetic with NULL", amount, {"a": 5}, (0, 0), "a + b"),
     _case("a double", amount, {"x": 0.1}, (100000000, 9), "x"),
+    _case("* of doubles", amount, {"x": 2.0}, (16 * 10**36, 36), postgres="x * x * x * x", mysql="x * x * x * x"),
     _case("/", amount, {}, None, **{d: No("/ is not part", "n / 2") for d in DIALECTS}),
     _case("%", amount, {}, None, **{d: No("% is not part", "a % 2") for d in DIALECTS}),
     # ---- dates
@@ -245,6 +249,7 @@ CASES = [
     _case("char8 < today", where, {"c8": "20261122"}, False, **_each("c8{1} < {0}", _YMD, _BIN)),
     _case("char8, no date, < today", where, {"c8": "00000000"}, True, **_each("c8{1} < {0}", _YMD, _BIN)),
     _case("char8, blank, < today", where, {"c8": "        "}, True, **_each("c8{1} < {0}", _YMD, _BIN)),
+    _case("char8 < today, with hyphens", where, {"c8": "2026-11-"}, True, oracle="c8 < TO_CHAR(TRUNC(SYSDATE), 'YYYY-MM-DD')"),
     _case("char8 > today", where, {"c8": "20261123"}, True, **_each("NOT c8{1} <= {0}", _YMD, _BIN)),
     _case("char8, letters, > today", where, {"c8": "never   "}, True, **_each("c8{1} > {0}", _YMD, _BIN)),
     _case("char8 BETWEEN", where, {"c8": "20261101"}, True, **_each("c8{1} BETWEEN '20261101' AND {0}", _YMD, _BIN)),

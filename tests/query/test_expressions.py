@@ -172,7 +172,7 @@ def test_binary_collations_compare_exactly():
     catalog = catalog_of(ddl, "mysql")
     column = catalog.tables["erp.q"].columns["t"]
     object.__setattr__(column, "collation", "utf8mb4_0900_bin")
-    text = MappingText("stock", "SELECT t AS item, 'W' AS warehouse, 1 AS on_hand FROM q", "stock.sql")
+    text = MappingText("stock", "SELECT t AS item, 'W' AS warehouse, 1 AS on_hand FROM q WHERE t < 'b'", "stock.sql")
     engine = compile_source([text], catalog, {})
     groups_of(engine, id=1, t="a")
     assert len(groups_of(engine, id=2, t="A")) == 2
@@ -236,3 +236,23 @@ def test_a_row_version_of_sql_server_is_no_time():
     text = MappingText("stock", "SELECT v AS item, 'W' AS warehouse, 1 AS on_hand FROM q", "stock.sql")
     with pytest.raises(PackError, match="a column of type ROWVERSION"):
         compile_source([text], catalog, {})
+
+
+@pytest.mark.parametrize(
+    ("dialect", "type_"), [("postgres", "uuid"), ("postgres", "bpchar"), ("tsql", "uniqueidentifier")]
+)
+def test_a_text_by_another_name(dialect, type_):
+    catalog = catalog_of(f"CREATE TABLE q (id int PRIMARY KEY, t {type_})", dialect)
+    text = MappingText("stock", "SELECT t AS item, 'W' AS warehouse, 1 AS on_hand FROM q", "stock.sql")
+    assert groups_of(compile_source([text], catalog, {}), t="a1") == [(("a1", "W"), 1, (1,))]
+
+
+def test_an_empty_text_of_oracle_is_null_in_an_answer_too():
+    assert engine_of("t", "oracle").views["stock"].from_erp(["", "W", 1, 1]) == ((None, "W"), 1, (1,))
+
+
+def test_a_product_of_doubles_is_counted_alike_here_and_in_an_answer():
+    catalog = catalog_of("CREATE TABLE q (id int PRIMARY KEY, x double precision)", "postgres")
+    text = MappingText("stock", "SELECT 'x' AS item, 'W' AS warehouse, x * x AS on_hand FROM q", "stock.sql")
+    engine = compile_source([text], catalog, {})
+    assert groups_of(engine, x=0.5) == [engine.views["stock"].from_erp(["x", "W", 1, 0.25])]
