@@ -142,6 +142,7 @@ def test_without_reservations_nothing_is_available() -> None:
     ("keys", "reserved", "says"),
     [
         (("item", "warehouse", "org"), "stock", "org"),
+        (("item", "warehouse", "uom"), "stock", "uom"),
         (("item",), "stock", "warehouse"),
         (("item", "warehouse"), "orders.open", "orders.open"),
     ],
