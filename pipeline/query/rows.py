@@ -5,9 +5,10 @@ An index is `{key: pks}` with pks a tuple while they are few (most keys have one
 These functions cannot fail half-way: they are called while a change is being applied.
 """
 
-from collections.abc import Callable, Container, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Protocol
 
+from pipeline.domain.sweeps import Marks
 from pipeline.query.pks import Pks
 
 Index = dict[Any, Any]
@@ -62,13 +63,6 @@ def move_unique(index: Index, old: Hashable | None, new: Hashable | None, pk: Ha
         unlink(index, old, pk)
     if new is not None:
         link_unique(index, new, pk)
-
-
-class Marks(Container[Any], Protocol):
-    """A set of pks that only grows."""
-
-    def add(self, pk: Hashable, /) -> None:
-        """Put one in."""
 
 
 class Store(Protocol):
