@@ -105,6 +105,7 @@ class StockFold:
             case c.Rejection():
                 self._reject(record, change)
             case c.Truncated():
+                self._rows += 1  # its transaction is open: no cut before its END
                 change.table.clear()
                 self.sweeps.note(change.table.name, record.offset)
             case c.Control(kind="day"):

@@ -114,6 +114,19 @@ def test_nothing_is_shown_until_the_open_transaction_ends() -> None:
     assert again.take().redis.served == truth(state)
 
 
+def test_a_truncate_in_the_open_transaction_is_not_shown_before_its_end() -> None:
+    log, state = truncated_twice()
+    first = Worker(log).take()
+    log.compact()
+    log.begin(4)
+    log.truncate(4, "quant")
+    again = first.again().take()
+    assert again.redis.served == truth(state)
+    log.end(4)
+    state["quant"].clear()
+    assert again.take().redis.served == truth(state)
+
+
 def test_ghosts_of_a_worker_that_goes_on_are_taken_back() -> None:
     log, state = snapshot_again()
     first = Worker(log).take()
