@@ -10,12 +10,14 @@ from typing import Any, NamedTuple, Protocol
 import structlog
 
 from pipeline.adapters.debezium import LogReader
+from pipeline.applied import Applied
 from pipeline.domain import change as c
 from pipeline.domain.alerts import Alert, AlertBook
-from pipeline.domain.levels import StockLevels
+from pipeline.domain.levels import StockLevels, stock_levels
 from pipeline.domain.sweeps import Sweeps
 from pipeline.domain.visibility import Visibility
-from pipeline.query import Engine
+from pipeline.query import Engine, compile_source
+from pipeline.query.rows import Store
 from pipeline.query.values import BadValueError
 
 log = structlog.get_logger("onhand.worker")
@@ -163,3 +165,10 @@ class StockFold:
         self.place = Place(offset, self.visibility.served, time_ms)
         changed = self.levels.absorb(self._view.drain(), offset, time_ms)
         self.events += self.book.evaluate(changed, self.place.position, time_ms)
+
+
+def new_fold(applied: Applied, topic_prefix: str, swept: Mapping[str, int], store: Store | None = None) -> StockFold:
+    """An empty fold of an applied source; `swept` as noted beside its log, `store` is where rows live."""
+    engine = compile_source(applied.mapping_texts, applied.schema, applied.params, store=store)
+    levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
+    return StockFold(engine, levels, LogReader(topic_prefix, engine.tables), swept)

@@ -16,17 +16,14 @@ import uvloop
 
 from pipeline import telemetry
 from pipeline.adapters import served, sources
-from pipeline.adapters.debezium import LogReader
 from pipeline.adapters.redis import Projection
 from pipeline.applied import Applied
 from pipeline.domain.errors import NotReadyError, OnhandError
-from pipeline.domain.levels import stock_levels
-from pipeline.query import compile_source
 from pipeline.query.disk import DiskStore
 from pipeline.query.rows import MemoryStore, Store
 from pipeline.settings import Settings, Source
 from streams.app import Alerts, Notes, make_app, wire
-from streams.fold import StockFold
+from streams.fold import new_fold
 from streams.ledger import Ledger
 from streams.publish import Identity, Publisher
 
@@ -75,11 +72,7 @@ def make_publisher(
     app: object, settings: Settings, source: Source, applied: Applied, swept: Mapping[str, int]
 ) -> Publisher:
     """A source's fold and projection, from what `apply` stored and workers before this one noted."""
-    engine = compile_source(
-        applied.mapping_texts, applied.schema, applied.params, store=make_store(settings, source, applied)
-    )
-    levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
-    fold = StockFold(engine, levels, LogReader(source.topic_prefix, engine.tables), swept)
+    fold = new_fold(applied, source.topic_prefix, swept, make_store(settings, source, applied))
 
     def retried() -> None:
         telemetry.REDIS_RETRIES.labels(source.name).inc()

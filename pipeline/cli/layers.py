@@ -9,23 +9,13 @@ from collections.abc import Mapping
 import structlog
 
 from pipeline.adapters import kafka, sources
-from pipeline.adapters.debezium import LogReader
 from pipeline.adapters.served import Documents
 from pipeline.applied import Applied
 from pipeline.cli.comparison import Both, Comparison, equal, numbers
-from pipeline.domain.levels import stock_levels
-from pipeline.query import compile_source
 from pipeline.settings import Kafka
-from streams.fold import StockFold
+from streams.fold import StockFold, new_fold
 
 ERP, ROWS, REDIS = "the ERP against the rows remembered", "rows against levels", "levels against Redis"
-
-
-def new_fold(applied: Applied, topic_prefix: str, swept: Mapping[str, int]) -> StockFold:
-    """An empty fold of an applied source, as the worker begins."""
-    engine = compile_source(applied.mapping_texts, applied.schema, applied.params)
-    levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
-    return StockFold(engine, levels, LogReader(topic_prefix, engine.tables), swept)
 
 
 def fold_log(settings: Kafka, applied: Applied, topic_prefix: str) -> StockFold:
