@@ -3,60 +3,27 @@
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
-from pipeline import telemetry
 from pipeline.adapters.redis import ATOMIC, Cut, Fenced, Gap, Projection, version
-from pipeline.domain.alerts import NEGATIVE, Alert
+from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
 from pipeline.domain.errors import RefusedError
 from pipeline.domain.times import iso, milliseconds
 from streams.fold import Place, Record, StockFold
 from streams.ledger import Ledger
+from streams.measure import Gauges
+from streams.ports import AlertTopic, Identity, Notes
 
 HISTORY_MS = 7 * 86_400_000 // 2
 """Half the log's complete window: whoever is further behind may have missed rows that compaction removed since."""
 GROUPS_PER_ROW = 6
 """Documents one changed row touches at most: detail, level and item, of where it was and where it is."""
 YIELD_EVERY = 256
-KINDS = (NEGATIVE,)
 log = structlog.get_logger("onhand.worker")
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What served numbers depend on beside the log: another of these means projecting everything anew.
-
-    `log_epoch`: when the log was begun; `epoch`: when this mapping was first applied to it (both Unix seconds), the
-    leading part of every version.
-    """
-
-    name: str
-    log_epoch: int
-    epoch: int
-    digest: str
-
-
-class AlertTopic(Protocol):
-    """The compacted alerts topic."""
-
-    async def open(self) -> dict[str, Alert]:
-        """The alerts it holds open, by id."""
-
-    async def tell(self, events: list[Alert]) -> None:
-        """Write events; returns when they are acknowledged."""
-
-
-class Notes(Protocol):
-    """What is noted of a source beside its log."""
-
-    async def sweep(self, tables: Mapping[str, int]) -> None:
-        """Rows of each table last seen below an offset are gone; returns when it is acknowledged."""
 
 
 class Publisher:
@@ -75,6 +42,7 @@ class Publisher:
     ) -> None:
         self.identity, self.fold, self.ledger = identity, fold, ledger
         self._projection, self._alerts, self._notes, self._now = projection, alerts, notes, now
+        self._gauges = Gauges(identity.name, now)
         self.live = False
         fold.closing = self._closing
         self._held: dict[str, str] = {}
@@ -82,7 +50,6 @@ class Publisher:
         self._floor = Position(0)
         self._prev: str | None = None
         self._cuts: list[Cut] = []
-        self._pending = 0
         self._untold: list[Alert] = []
         self._sending: asyncio.Task[None] | None = None
 
@@ -103,8 +70,7 @@ class Publisher:
                 await asyncio.sleep(0)  # the socket to Redis is fed by this loop
         self.fold.tidy()
         self.fold.engine.store.flush(ledger.folded)
-        telemetry.RECORDS.labels(self.identity.name).inc(len(records))
-        telemetry.OFFSET.labels(self.identity.name).set(ledger.folded)
+        self._gauges.folded(len(records), ledger.folded)
         if self.live:
             await self._publish()
         elif ledger.folded + 1 >= (ledger.replay_until or 0):
@@ -119,7 +85,7 @@ class Publisher:
         if begun and place and changes and changes + GROUPS_PER_ROW * rows > ATOMIC:
             self._cuts.append(self._cut(place))  # so that no transaction is torn between two calls
         if rows:
-            self._pending += 1
+            self._gauges.pending += 1
 
     # -- from replay to live
 
@@ -129,7 +95,7 @@ class Publisher:
         self._held_offset = self._usable_offset()
         if not self._held:
             await self._projection.state("replaying")
-        self._show_state("replaying")
+        self._gauges.state("replaying")
         log.info("replaying the log", until=self.ledger.replay_until)
 
     def _usable_offset(self) -> int:
@@ -160,7 +126,7 @@ class Publisher:
         self._prev = self._held["v"] if self._held_offset >= 0 else None
         if self.fold.place is None:
             await self._projection.state("snapshot")
-            self._show_state("snapshot")
+            self._gauges.state("snapshot")
         await self._publish()
 
     def _check_identity(self) -> None:
@@ -235,7 +201,8 @@ class Publisher:
             await self._notes.sweep(self.fold.sweeps.noted)
         self.ledger.metadata = f"{self._v(place)} {place.position}"
         self.ledger.published = place.offset + 1
-        self._measure(place, told, written)
+        self._gauges.published(self.fold, place.time_ms, told, written)
+        self._gauges.state(self._state)
 
     def _cut(self, place: Place) -> Cut:
         v, prev, self._prev = self._v(place), self._prev, self._v(place)
@@ -261,30 +228,6 @@ class Publisher:
     @property
     def _state(self) -> str:
         return "degraded" if self.fold.quarantine else "live"
-
-    # -- measure
-
-    def _measure(self, place: Place, events: list[Alert], written: int) -> None:
-        name = self.identity.name
-        if self._pending:
-            telemetry.TRANSACTIONS.labels(name).inc(self._pending)
-            telemetry.VISIBLE.labels(name).observe(max(0.0, self._now() - place.time_ms / 1000))
-            self._pending = 0
-        telemetry.PUBLISHED.labels(name).inc(written)
-        telemetry.AS_OF.labels(name).set(place.time_ms / 1000)
-        telemetry.QUARANTINED.labels(name).set(len(self.fold.quarantine))
-        telemetry.ROWS.labels(name).set(self.fold.rows)
-        telemetry.LEVELS.labels(name).set(len(self.fold.levels.levels))
-        for alert in events:
-            if alert.state == "open":
-                telemetry.ALERTS_RAISED.labels(name, alert.kind).inc()
-        for kind in KINDS:
-            telemetry.ALERTS_OPEN.labels(name, kind).set(sum(a.kind == kind for a in self.fold.book.open.values()))
-        self._show_state(self._state)
-
-    def _show_state(self, state: str) -> None:
-        for each in telemetry.STATES:
-            telemetry.STATE.labels(self.identity.name, each).set(each == state)
 
 
 @contextmanager

@@ -25,7 +25,8 @@ from pipeline.settings import Settings, Source
 from streams.app import Alerts, Notes, make_app, wire
 from streams.fold import new_fold
 from streams.ledger import Ledger
-from streams.publish import Identity, Publisher
+from streams.ports import Identity
+from streams.publish import Publisher
 
 STOP_SECONDS = 8
 log = structlog.get_logger("onhand.worker")

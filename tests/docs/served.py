@@ -12,7 +12,8 @@ from pipeline.domain.documents import Document
 from pipeline.domain.levels import StockLevels, stock_levels
 from streams.fold import Place, StockFold
 from streams.ledger import Ledger
-from streams.publish import Identity, Publisher
+from streams.ports import Identity
+from streams.publish import Publisher
 
 EPOCH, OFFSET = 1795391273, 953
 BOOK = ("item", "warehouse", "location", "lot", "status")

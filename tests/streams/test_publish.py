@@ -14,7 +14,8 @@ from pipeline.domain.documents import Document
 from pipeline.domain.errors import RefusedError
 from pipeline.query.rows import Store
 from streams.ledger import Ledger
-from streams.publish import HISTORY_MS, Identity, Publisher
+from streams.ports import Identity
+from streams.publish import HISTORY_MS, Publisher
 from tests.streams.erp import DIGEST, LOG_EPOCH, Log, Op, Served, item, new_fold, place, position, quant
 
 EPOCH = LOG_EPOCH + 5

@@ -1,0 +1,44 @@
+"""The worker's metrics of one source, set where things happen."""
+
+from collections.abc import Callable, Sequence
+
+from pipeline import telemetry
+from pipeline.domain.alerts import NEGATIVE, Alert
+from streams.fold import StockFold
+
+KINDS = (NEGATIVE,)
+
+
+class Gauges:
+    """The metrics of source `name`. `pending`: transactions that changed rows and are not visible yet."""
+
+    def __init__(self, name: str, now: Callable[[], float]) -> None:
+        self._name, self._now = name, now
+        self.pending = 0
+
+    def folded(self, records: int, offset: int) -> None:
+        """So many records more were folded, up to an offset."""
+        telemetry.RECORDS.labels(self._name).inc(records)
+        telemetry.OFFSET.labels(self._name).set(offset)
+
+    def state(self, state: str) -> None:
+        """What the worker does now."""
+        for each in telemetry.STATES:
+            telemetry.STATE.labels(self._name, each).set(each == state)
+
+    def published(self, fold: StockFold, time_ms: int, alerts: Sequence[Alert], written: int) -> None:
+        """Readers see the cut of `time_ms`: so many documents were `written`."""
+        if self.pending:
+            telemetry.TRANSACTIONS.labels(self._name).inc(self.pending)
+            telemetry.VISIBLE.labels(self._name).observe(max(0.0, self._now() - time_ms / 1000))
+            self.pending = 0
+        telemetry.PUBLISHED.labels(self._name).inc(written)
+        telemetry.AS_OF.labels(self._name).set(time_ms / 1000)
+        telemetry.QUARANTINED.labels(self._name).set(len(fold.quarantine))
+        telemetry.ROWS.labels(self._name).set(fold.rows)
+        telemetry.LEVELS.labels(self._name).set(len(fold.levels.levels))
+        for alert in alerts:
+            if alert.state == "open":
+                telemetry.ALERTS_RAISED.labels(self._name, alert.kind).inc()
+        for kind in KINDS:
+            telemetry.ALERTS_OPEN.labels(self._name, kind).set(sum(a.kind == kind for a in fold.book.open.values()))

@@ -1,0 +1,38 @@
+"""What the publisher needs to know and to be given, beside the log and Redis."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.domain.alerts import Alert
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What served numbers depend on beside the log: another of these means projecting everything anew.
+
+    `log_epoch`: when the log was begun; `epoch`: when this mapping was first applied to it (both Unix seconds), the
+    leading part of every version.
+    """
+
+    name: str
+    log_epoch: int
+    epoch: int
+    digest: str
+
+
+class AlertTopic(Protocol):
+    """The compacted alerts topic."""
+
+    async def open(self) -> dict[str, Alert]:
+        """The alerts it holds open, by id."""
+
+    async def tell(self, events: list[Alert]) -> None:
+        """Write events; returns when they are acknowledged."""
+
+
+class Notes(Protocol):
+    """What is noted of a source beside its log."""
+
+    async def sweep(self, tables: Mapping[str, int]) -> None:
+        """Rows of each table last seen below an offset are gone; returns when it is acknowledged."""
