@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,7 @@ def make_app(settings: Kafka, source: Source) -> Any:
         web_enabled=False,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=FETCH_BYTES,
+        producer_max_request_size=int(kafka.QUARANTINE["max.message.bytes"]),
         stream_buffer_maxsize=16,
         broker_commit_interval=1.0,
         # a killed worker's log is handed on after the session, so it is short; Redis may be away for long,
@@ -78,13 +79,19 @@ class Alerts:
 class Notes:
     """What a worker notes of its source in the topic of applied sources."""
 
-    def __init__(self, app: Any, source: str, epoch: int) -> None:
-        self._app, self._source, self._epoch = app, source, epoch
+    def __init__(self, app: Any, source: Source, epoch: int) -> None:
+        self._app, self._source, self._epoch = app, source.name, epoch
+        self._quarantine = source.quarantine_topic
 
     async def sweep(self, tables: Mapping[str, int]) -> None:
         """From which offset on a table's rows count; returns when it is acknowledged."""
         value = Swept(self._epoch, dict(tables)).to_json()
         await self._app.producer.send_and_wait(TOPIC, Swept.key(self._source), value, 0, None, None)
+
+    async def quarantine(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Rows in quarantine by log key, None = right again; returns when all are acknowledged."""
+        sent = [await self._app.producer.send(self._quarantine, k, v, 0, None, None) for k, v in records]
+        await asyncio.gather(*sent)
 
 
 def wire(app: Any, source: Source, publisher: Publisher, fatal: Callable[[BaseException], None]) -> None:

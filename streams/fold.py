@@ -7,9 +7,8 @@ bytes -> `adapters.debezium` -> the generated fold -> at a transaction's end: `d
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-import structlog
-
 from pipeline.adapters.debezium import LogReader
+from pipeline.adapters.quarantine import Noted
 from pipeline.applied import Applied
 from pipeline.domain import change as c
 from pipeline.domain.alerts import Alert, AlertBook
@@ -19,8 +18,7 @@ from pipeline.domain.visibility import Visibility
 from pipeline.query import Engine, compile_source
 from pipeline.query.rows import Store
 from pipeline.query.values import BadValueError
-
-log = structlog.get_logger("onhand.worker")
+from streams.quarantine import Quarantine
 
 
 class Record(Protocol):
@@ -43,7 +41,12 @@ class StockFold:
     """Rows, levels and alerts of one source. `closing(rows)` is called before a cut of that many changed rows."""
 
     def __init__(
-        self, engine: Engine, levels: StockLevels, reader: LogReader, swept: Mapping[str, int] | None = None
+        self,
+        engine: Engine,
+        levels: StockLevels,
+        reader: LogReader,
+        swept: Mapping[str, int] | None = None,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self.engine, self.levels = engine, levels
         self.book = AlertBook(levels)
@@ -52,7 +55,8 @@ class StockFold:
         self._ends_replay, self._older = False, dict[str, int]()
         self.place: Place | None = None
         self.events: list[Alert] = []
-        self.quarantine: dict[bytes | None, tuple[int, str]] = {}
+        self.quarantine = Quarantine(engine, reader, {}, 0) if quarantine is None else quarantine
+        self._put_aside = self.quarantine.rows
         self.today = ""
         self.epoch: int | None = None
         self.applied_at = 0
@@ -99,20 +103,24 @@ class StockFold:
         except BadValueError as e:
             self._reject(record, c.Rejection(str(e), table.name))
             return
-        if self.quarantine:
-            self.quarantine.pop(record.key, None)
+        if self._put_aside:
+            self.quarantine.took(record, table.name)
 
     def _rare(self, record: Record, change: c.Change) -> None:
         match change:
             case c.Rejection():
-                self._reject(record, change)
+                self._unread(record, change)
+            case c.Control(kind="drop"):
+                self.quarantine.drop(int(change.value["offset"]))
             case c.Truncated():
                 self._rows += 1  # its transaction is open: no cut before its END
                 change.table.clear()
                 self.sweeps.note(change.table.name, record.offset)
+                self.quarantine.sweep(change.table.name, record.offset, record.offset)
             case c.Control(kind="day"):
                 self.today = max(self.today, str(change.value["date"]))
                 self.engine.set_today(self.today)
+                self.quarantine.stale = True
             case c.Control(kind="epoch"):
                 self.epoch = int(change.value["epoch"])
             case c.Control(kind="mapping"):
@@ -120,15 +128,32 @@ class StockFold:
             case _:
                 pass
 
-    def _reject(self, record: Record, rejection: c.Rejection) -> None:
-        self.quarantine[record.key] = (record.offset, rejection.reason)
-        log.error("row quarantined", table=rejection.table, offset=record.offset, reason=rejection.reason)
+    def _unread(self, record: Record, rejection: c.Rejection) -> None:
+        """A record that the reader could not read; as a snapshot's row it counts as read by the snapshot."""
+        self._rows += 1
+        found = self._reject(record, rejection)
+        row = c.SnapshotRow(found.table, found.pk, None, found.stage, found.position, found.time_ms)
+        if found.pk is None or not (found.stage or self.visibility.in_snapshot):
+            return
+        if found.stage:
+            self._snapshot_seen(record, row)
+        else:  # nothing tells what it is: better a row too many than one too few
+            self.visibility.keep(found.table, found.pk)
 
-    def _snapshot_row(self, record: Record, row: c.SnapshotRow) -> None:
+    def _reject(self, record: Record, rejection: c.Rejection) -> c.Salvaged:
+        found = self.quarantine.put(record, rejection.reason)
+        if found.pk is not None and found.table.name in self.sweeps.watched:
+            self.sweeps.see(found.table.name, found.pk, record.offset, is_empty=not found.table.pks())
+        return found
+
+    def _snapshot_seen(self, record: Record, row: c.SnapshotRow) -> None:
         if self.visibility.snapshot_row(row):
             # a table that holds something by now, or once was swept, may have rows in the log that the snapshot has not
             older = {name for name, table in self.engine.tables.items() if table.pks()} | self.sweeps.noted.keys()
-            self._older = dict.fromkeys(older, record.offset)
+            self._older = dict.fromkeys(older | self.quarantine.tables(), record.offset)
+
+    def _snapshot_row(self, record: Record, row: c.SnapshotRow) -> None:
+        self._snapshot_seen(record, row)
         self._row(record, row.table, row.pk, row.row)
         if row.stage == "last":
             self._snapshot_end(record.offset, row.position, row.time_ms)
@@ -139,10 +164,12 @@ class StockFold:
             table.keep_only(seen.get(table, ()))
         for name, below in self._older.items():
             self.sweeps.note(name, below)
+            self.quarantine.sweep(name, below, offset)
         self._close(offset, time_ms)
 
     def end_replay(self) -> None:
         """End the rows that only a compacted log still has: now, or where a transaction is open, at its end."""
+        self.quarantine.end_replay()
         self._ends_replay = bool(self.sweeps.watched)
         if self._ends_replay and self.place is not None and not self._rows:
             self._close(self.place.offset, self.place.time_ms)
@@ -152,23 +179,37 @@ class StockFold:
         """The replay has ended within a transaction, and rows may be remembered that are gone: show nothing."""
         return self._ends_replay
 
-    def _sweep(self) -> None:
+    def _sweep(self, offset: int) -> None:
         self._ends_replay = False
+        for name, below in self.sweeps.watched.items():
+            self.quarantine.sweep(name, below, offset)
         for name, seen in self.sweeps.end().items():
             self.engine.tables[name].keep_only(seen)
 
     def _close(self, offset: int, time_ms: int) -> None:
         if self._ends_replay:
-            self._sweep()
+            self._sweep(offset)
         self.closing(self._rows)
         self._rows = 0
         self.place = Place(offset, self.visibility.served, time_ms)
-        changed = self.levels.absorb(self._view.drain(), offset, time_ms)
+        groups = self._view.drain()
+        if self._put_aside or self.quarantine.marks or self.quarantine.whole:
+            groups = self.quarantine.settle(groups)
+        changed = self.levels.absorb(groups, offset, time_ms)
+        if self.levels.marked is not self.quarantine.marks:
+            self.levels.mark(self.quarantine.marks, offset)
         self.events += self.book.evaluate(changed, self.place.position, time_ms)
 
 
-def new_fold(applied: Applied, topic_prefix: str, swept: Mapping[str, int], store: Store | None = None) -> StockFold:
-    """An empty fold of an applied source; `swept` as noted beside its log, `store` is where rows live."""
+def new_fold(
+    applied: Applied,
+    topic_prefix: str,
+    swept: Mapping[str, int],
+    store: Store | None = None,
+    noted: Mapping[bytes, Noted | None] | None = None,
+) -> StockFold:
+    """An empty fold of an applied source; `swept` and `noted` as noted beside its log, `store` is where rows live."""
     engine = compile_source(applied.mapping_texts, applied.schema, applied.params, store=store)
     levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
-    return StockFold(engine, levels, LogReader(topic_prefix, engine.tables), swept)
+    reader = LogReader(topic_prefix, engine.tables)
+    return StockFold(engine, levels, reader, swept, Quarantine(engine, reader, noted or {}, applied.epoch))

@@ -1,6 +1,6 @@
 """What the publisher needs to know and to be given, beside the log and Redis."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,3 +36,6 @@ class Notes(Protocol):
 
     async def sweep(self, tables: Mapping[str, int]) -> None:
         """Rows of each table last seen below an offset are gone; returns when it is acknowledged."""
+
+    async def quarantine(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Rows in quarantine by log key, None = right again; returns when all are acknowledged."""

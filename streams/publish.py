@@ -70,6 +70,8 @@ class Publisher:
                 await asyncio.sleep(0)  # the socket to Redis is fed by this loop
         self.fold.tidy()
         self.fold.engine.store.flush(ledger.folded)
+        if self.fold.quarantine.untold:
+            await self._notes.quarantine(self.fold.quarantine.told())
         self._gauges.folded(len(records), ledger.folded)
         if self.live:
             await self._publish()
@@ -199,6 +201,8 @@ class Publisher:
         if self.fold.sweeps.untold:
             self.fold.sweeps.untold = False
             await self._notes.sweep(self.fold.sweeps.noted)
+        if self.fold.quarantine.ended:
+            await self._notes.quarantine(self.fold.quarantine.endings(place.offset))
         self.ledger.metadata = f"{self._v(place)} {place.position}"
         self.ledger.published = place.offset + 1
         self._gauges.published(self.fold, place.time_ms, told, written)
@@ -227,7 +231,7 @@ class Publisher:
 
     @property
     def _state(self) -> str:
-        return "degraded" if self.fold.quarantine else "live"
+        return "degraded" if self.fold.quarantine.whole else "live"
 
 
 @contextmanager

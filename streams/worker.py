@@ -15,7 +15,8 @@ import structlog
 import uvloop
 
 from pipeline import telemetry
-from pipeline.adapters import served, sources
+from pipeline.adapters import quarantine, served, sources
+from pipeline.adapters.quarantine import Noted
 from pipeline.adapters.redis import Projection
 from pipeline.applied import Applied
 from pipeline.domain.errors import NotReadyError, OnhandError
@@ -29,6 +30,7 @@ from streams.ports import Identity
 from streams.publish import Publisher
 
 STOP_SECONDS = 8
+NotedRows = Mapping[bytes, Noted | None]
 log = structlog.get_logger("onhand.worker")
 
 
@@ -42,15 +44,18 @@ def run(settings: Settings, name: str | None = None) -> int:
     tune_collector()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     swept = sources.load_swept(settings.kafka, source.name, applied.epoch)
-    return asyncio.run(_serve(settings, source, applied, swept))
+    noted = quarantine.noted(settings.kafka, source.quarantine_topic, applied.epoch)
+    return asyncio.run(_serve(settings, source, applied, swept, noted))
 
 
-async def _serve(settings: Settings, source: Source, applied: Applied, swept: Mapping[str, int]) -> int:
+async def _serve(
+    settings: Settings, source: Source, applied: Applied, swept: Mapping[str, int], noted: NotedRows
+) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     app = make_app(settings.kafka, source)
-    publisher = make_publisher(app, settings, source, applied, swept)
+    publisher = make_publisher(app, settings, source, applied, swept, noted=noted)
     wire(app, source, publisher, _fatal)
     await app.start()
     log.info("worker started", source=source.name, pid=os.getpid())
@@ -70,10 +75,16 @@ def tune_collector() -> None:
 
 
 def make_publisher(
-    app: object, settings: Settings, source: Source, applied: Applied, swept: Mapping[str, int]
+    app: object,
+    settings: Settings,
+    source: Source,
+    applied: Applied,
+    swept: Mapping[str, int],
+    *,
+    noted: NotedRows | None = None,
 ) -> Publisher:
     """A source's fold and projection, from what `apply` stored and workers before this one noted."""
-    fold = new_fold(applied, source.topic_prefix, swept, make_store(settings, source, applied))
+    fold = new_fold(applied, source.topic_prefix, swept, make_store(settings, source, applied), noted)
 
     def retried() -> None:
         telemetry.REDIS_RETRIES.labels(source.name).inc()
@@ -83,7 +94,7 @@ def make_publisher(
     identity = Identity(source.name, applied.epoch, applied.applied_at, applied.digest)
     return Publisher(
         identity, fold, projection, ledger=Ledger(), alerts=Alerts(app, settings.kafka, source.alerts_topic),
-        notes=Notes(app, source.name, applied.epoch),
+        notes=Notes(app, source, applied.epoch),
     )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ value: rows in one typed pass, straight into the engine's row.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from contextlib import suppress
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -19,6 +20,7 @@ from pipeline.domain.change import (
     Position,
     Rejection,
     RowChange,
+    Salvaged,
     SnapshotRow,
     Truncated,
 )
@@ -70,6 +72,9 @@ class LogReader:
         self._rows = {
             f'"{topic_prefix}.{name}"}}}}'.encode(): _row_reader(table) for name, table in self._tables.items()
         }
+        self._keys = {
+            f'"{topic_prefix}.{name}"}}}}'.encode(): (table, _key_reader(table)) for name, table in self._tables.items()
+        }
         self._stamp = msgspec.json.Decoder(_Stamp).decode
         self._other = msgspec.json.Decoder(_Other).decode
         self._control = msgspec.json.Decoder(dict[str, Any]).decode
@@ -83,6 +88,17 @@ class LogReader:
             return rows(key, value) if rows is not None else self._read_other(value)
         except (msgspec.DecodeError, ValueError, RecursionError) as e:
             return Rejection(reason_of(e), self._table_of(key))
+
+    def salvage(self, key: bytes | None, value: bytes | None) -> Salvaged:
+        """What can still be told of a record that was rejected. Never raises."""
+        found = Salvaged()
+        with suppress(msgspec.DecodeError, ValueError, RecursionError):
+            found.table, pk_of = self._keys.get((key or b"")[(key or b"").rfind(b":") + 1 :], (None, None))
+            if pk_of is not None:
+                found.pk = pk_of(key or b"")
+        with suppress(msgspec.DecodeError, ValueError, RecursionError):
+            _salvage_value(found, self._control(value or b""))
+        return found
 
     def _table_of(self, key: bytes) -> str:
         head, _, tail = key.rpartition(b":")
@@ -118,21 +134,21 @@ def _row_reader(table: TableLike) -> Read:
     """A reader of one table's records: (key, value) -> change, value None being the tombstone."""
     envelope = msgspec.defstruct(
         "Envelope",
-        [("op", str), ("after", table.row_type | None, None)],
+        [("op", Literal["c", "u", "r", "d"]), ("after", table.row_type | None, None)],
         gc=False,
     )
-    key_of = msgspec.json.Decoder(msgspec.defstruct("Key", [("row", table.key_type)], gc=False)).decode
+    pk_in = _key_reader(table)
     decode, stamp, pk_of = msgspec.json.Decoder(envelope).decode, msgspec.json.Decoder(_Stamp).decode, table.pk
 
     def read(key: bytes, value: bytes | None) -> Change:
         if value is None:
-            return RowChange(table, pk_of(key_of(key).row), None)  # type: ignore[attr-defined]  # made above
+            return RowChange(table, pk_in(key), None)
         event: Any = decode(value)
         row = event.after
         if row is None:
             if event.op != "d":
                 raise ValueError(f"op {event.op!r} without a row")
-            return RowChange(table, pk_of(key_of(key).row), None)  # type: ignore[attr-defined]  # made above
+            return RowChange(table, pk_in(key), None)
         if event.op != "r":
             return RowChange(table, None, row)
         source = stamp(value).source
@@ -142,8 +158,28 @@ def _row_reader(table: TableLike) -> Read:
     return read
 
 
+def _key_reader(table: TableLike) -> Callable[[bytes], Any]:
+    """A record's key -> the row's pk."""
+    decode = msgspec.json.Decoder(msgspec.defstruct("Key", [("row", table.key_type)], gc=False)).decode
+    return lambda key: table.pk(decode(key).row)  # type: ignore[attr-defined]  # made above
+
+
+def _salvage_value(found: Salvaged, event: dict[str, Any]) -> None:
+    source, after = event.get("source"), event.get("after")
+    if isinstance(after, dict):
+        found.row = after
+    if not isinstance(source, dict):
+        return
+    lsn, time_ms = source.get("lsn"), source.get("ts_ms")
+    found.position = Position(lsn) if type(lsn) is int else None
+    found.time_ms = time_ms if type(time_ms) is int else 0
+    found.stage = str(source.get("snapshot") or "true") if event.get("op") == "r" else ""
+
+
 def reason_of(e: Exception) -> str:
     """Why a value was refused, without the value: msgspec says types and the place, our own errors the rule."""
+    if isinstance(e, msgspec.ValidationError) and str(e).endswith("`$.op`"):
+        return "an op that is not known"
     return (
         str(e)
         if isinstance(e, msgspec.ValidationError)

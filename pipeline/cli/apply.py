@@ -72,6 +72,7 @@ def _check_kafka(settings: Settings, source: Source, captured: Captured) -> bool
     """True when the log is new: it holds no more than its control records."""
     for topic in (source.alerts_topic, applied.TOPIC):
         kafka.check_topic(settings.kafka, topic, kafka.COMPACTED)
+    kafka.check_topic(settings.kafka, source.quarantine_topic, kafka.QUARANTINE)
     if not kafka.check_topic(settings.kafka, source.log_topic, kafka.LOG):
         return True
     end = kafka.end_offset(settings.kafka, source.log_topic)
@@ -102,7 +103,8 @@ def _check_log_goes_on(settings: Settings, source: Source, captured: Captured) -
 def carry_out(settings: Settings, plan: Plan) -> list[dict[str, str]]:
     """Set everything up and wait until changes flow. Returns what was done, part by part."""
     source, done = plan.source, []
-    for topic, wanted in ((source.log_topic, kafka.LOG), (source.alerts_topic, kafka.COMPACTED)):
+    beside = ((source.alerts_topic, kafka.COMPACTED), (source.quarantine_topic, kafka.QUARANTINE))
+    for topic, wanted in ((source.log_topic, kafka.LOG), *beside):
         done.append(_done("topic", topic, kafka.ensure_topic(settings.kafka, topic, wanted)))
     epoch = kafka.begin_log(settings.kafka, source.log_topic, datetime.now(source.zone).date())
     done.append(_done("source", source.name, _store(settings, _record(plan, epoch))))

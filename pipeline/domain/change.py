@@ -93,4 +93,19 @@ class Rejection:
     table: str = ""
 
 
+@dataclass(slots=True)
+class Salvaged:
+    """What can be told of a rejected record. `table` is the engine's fold of its table, `pk` by the record's key.
+
+    `row`: its columns as the connector sent them; `stage`: of a snapshot's row, "" of any other.
+    """
+
+    table: Any = None
+    pk: Any = None
+    row: dict[str, Any] | None = None
+    stage: str = ""
+    position: Position | None = None
+    time_ms: int = 0
+
+
 Change = RowChange | SnapshotRow | Truncated | Begin | End | Mark | Control | Nothing | Rejection

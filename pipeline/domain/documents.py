@@ -19,6 +19,7 @@ class Level:
     `shown` is its served key, "" before it was served; `text` is its on hand as it is written, "" when it must be
     written anew. `listed`: of an item, what it says of its warehouses (name, on hand, name, on hand, ..), empty when it
     must be listed anew; `place`: of an (item, warehouse) level, where its on hand stands in its item's list.
+    `degraded`: why its figures may be wrong, "" where they are right.
     """
 
     idents: tuple[Hashable, ...]
@@ -32,6 +33,7 @@ class Level:
     renamed: bool = False
     text: str = ""
     alert: str = ""
+    degraded: str = ""
     negative: bool = False
     place: int = 0
     listed: list[str] = field(default_factory=list)
@@ -96,6 +98,8 @@ class DocumentWriter:
                 fields += level.listed or self._list(level)
         elif self.shape.has_reserved:
             fields += ("reserved", reserved)
+        if level.degraded:
+            fields += ("degraded", level.degraded)
         document = Document(level.shown, level.offset, level.time_ms, fields, level)
         if len(level.idents) == 2:
             self._note(level, document)

@@ -5,7 +5,7 @@ Three kinds of level, each one served document: the detail (item, warehouse, loc
 remembered with its amounts: absorbing a row again changes nothing.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from pipeline.domain.documents import Document, DocumentWriter, Level
@@ -36,6 +36,9 @@ class StockLevels:
         self.levels: dict[tuple[Hashable, ...], Level] = {}
         self._rows: dict[Key, tuple[tuple[Level, ...], int, int]] = {}
         self._dirty: dict[Level, None] = {}
+        self.marked: Mapping[Key, str] = {}
+        """The result rows whose levels are degraded, and why."""
+        self._degraded: dict[Level, str] = {}
         self._dimensions = (shape.item, shape.warehouse, *shape.detail)
 
     def share(self, shared: Iterable[tuple[str, str]]) -> None:
@@ -69,6 +72,18 @@ class StockLevels:
             touched[level] = None
         self._dirty |= touched
         return [level for level in touched if len(level.idents) == 2]
+
+    def mark(self, reasons: Mapping[Key, str], offset: int) -> None:
+        """The levels of these result rows, which were all absorbed, are degraded, each for the first reason given."""
+        before, now = self._degraded, dict[Level, str]()
+        for key, reason in reasons.items():
+            for level in self._rows[key][0]:
+                now.setdefault(level, reason)
+        for level in before.keys() | now.keys():
+            if level.degraded != now.get(level, ""):
+                level.degraded, level.offset = now.get(level, ""), offset
+                self._dirty[level] = None
+        self.marked, self._degraded = reasons, now
 
     def _appear(self, key: Key, on_hand: int, reserved: int, touched: dict[Level, None]) -> None:
         levels = self._levels_of(tuple([d.ident(key) for d in self._dimensions]))

@@ -47,11 +47,15 @@ class Visibility:
         begins = self._snapshot is None or row.stage == "first" or row.position != self._snapshot_at
         if begins:
             self._snapshot, self._snapshot_at = {}, row.position
-        assert self._snapshot is not None  # noqa: S101  # begun now, or before
-        if row.table not in self._snapshot:
-            self._snapshot[row.table] = self._marks(row.table)
-        self._snapshot[row.table].add(row.pk)
+        self.keep(row.table, row.pk)
         return begins
+
+    def keep(self, table: Any, pk: Any) -> None:
+        """A row that may be of the running snapshot could not be read: it is there all the same."""
+        assert self._snapshot is not None  # noqa: S101  # the caller asked
+        if table not in self._snapshot:
+            self._snapshot[table] = self._marks(table)
+        self._snapshot[table].add(pk)
 
     def snapshot_end(self, position: Position | None) -> dict[Any, Any]:
         """The snapshot is complete: the pks it read by table. Whatever else is remembered of them is a ghost."""

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.domain.catalog import Catalog
 from pipeline.domain.errors import PackError
 from pipeline.query import render
+from pipeline.query.concern import Concern
 from pipeline.query.contract import CONTRACTS
 from pipeline.query.generate import Generator
 from pipeline.query.layout import TablePlan
@@ -52,6 +53,11 @@ class View:
     def drain(self) -> list[Group]:
         """The groups touched since the last drain, with their present figures; count 0 = the group is gone."""
         return self._drain()
+
+    def __contains__(self, key: object) -> bool:
+        """Whether a group is live."""
+        group = self._groups.get(key)  # type: ignore[call-overload]  # any key may be asked for
+        return group is not None and group[0] > 0
 
     def groups(self) -> Iterator[Group]:
         """All live groups."""
@@ -115,7 +121,7 @@ class Engine:
     def __init__(self, generator: Generator, views: dict[str, View], tables: dict[str, TableFold]) -> None:
         self.views, self.tables = views, tables
         self.captured = {name: table.columns for name, table in tables.items()}
-        self._generator = generator
+        self._generator, self._concerns = generator, dict[tuple[str, str], Concern]()
         self.store = generator.store
         """Where the rows live."""
 
@@ -123,6 +129,13 @@ class Engine:
     def source(self) -> str:
         """The generated Python, in a stable order."""
         return "\n".join([self._generator.source, *(table.source for table in self.tables.values())])
+
+    def concern(self, table: str, kind: str) -> Concern:
+        """What rows of a table have to do with the groups of a view."""
+        if (table, kind) not in self._concerns:
+            plan = next(t for t in self._generator.tables if t.table.name == table)
+            self._concerns[table, kind] = Concern(plan, self._generator, list(self.views).index(kind))
+        return self._concerns[table, kind]
 
     def tidy(self) -> None:
         """Drop what no live group shows; cheap, but not worth doing at every transaction."""

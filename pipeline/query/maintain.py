@@ -47,7 +47,7 @@ def change(table: TablePlan, generated: Generated, more: Iterable[str]) -> list[
     """The source of a table's change function; `more` lines keep what else is to be kept of its rows."""
     out = Writer()
     out.block(f"def change_{table.id}(pk, old, new):")
-    concerned = _concerned(table, generated)
+    concerned = concerned_by(table, generated)
     for i, found in enumerate(concerned):
         out.line("found = {pk}" if found.root is table else "found = set()")
         out.lines_at(found.walks)
@@ -55,7 +55,7 @@ def change(table: TablePlan, generated: Generated, more: Iterable[str]) -> list[
     _each(out, concerned, "sub")
     moves = _moves(table, generated)
     for unit in generated.units:
-        plain = tuple(a for a in unit.arms if unit.root is table and not _joins(a, table))
+        plain = tuple(a for a in unit.arms if unit.root is table and not joins_of(a, table))
         if plain:
             _replace(out, unit.of(plain), generated.numbered(unit.of(plain)), moves)
     out.line(f"if new is None: del R_{table.id}[pk]")
@@ -87,11 +87,12 @@ def _replace(out: Writer, unit: Unit, number: int, moves: dict[tuple[str, ...], 
 # ---- contributions of rows that join the row
 
 
-def _joins(arm: Arm, table: TablePlan) -> list[Join]:
+def joins_of(arm: Arm, table: TablePlan) -> list[Join]:
+    """The joins of an arm that look for rows of a table."""
     return [j for j in arm.branch.joins if j.table is table]
 
 
-def _concerned(table: TablePlan, generated: Generated) -> list[Concerned]:
+def concerned_by(table: TablePlan, generated: Generated) -> list[Concerned]:
     """Arms whose rows are found by the same code are counted together."""
     found: dict[tuple[str, tuple[str, ...]], list[tuple[Unit, Arm]]] = {}
     for unit in generated.units:

@@ -9,6 +9,7 @@ import msgspec
 
 from pipeline.query.generate import Generator
 from pipeline.query.layout import TablePlan
+from pipeline.query.salvage import Salvage, as_sent, salvager
 from pipeline.query.types import Type
 from pipeline.query.values import (
     UNAVAILABLE,
@@ -46,6 +47,17 @@ class TableFold:
         self.source, made = _generate(plan, generator)
         self.pk: Callable[[msgspec.Struct], Hashable] = made["pk"]
         self.upsert: Callable[[msgspec.Struct], None] = made["upsert"]
+        self.salvage: Salvage = made["salvage"]
+        self._plan = plan
+
+    def remembered(self, pk: Hashable) -> tuple[Any, ...] | None:
+        """A row as it is remembered."""
+        row: tuple[Any, ...] | None = self._rows.get(pk)
+        return row
+
+    def as_sent(self, row: tuple[Any, ...]) -> dict[str, Any]:
+        """A remembered row as the connector sends it: what `row_type` reads."""
+        return as_sent(self._plan, row)
 
     def delete(self, pk: Hashable) -> None:
         """Forget a row; an unknown one is no news."""
@@ -130,6 +142,7 @@ def _generate(plan: TablePlan, generator: Generator) -> tuple[str, dict[str, Any
         "    change(pk, old, new)",
     ]
     names |= {"PK": plan.pk, "ALL": plan.needed, "derive": generator.names.get(f"derive_{plan.id}")}
+    names["salvage"] = salvager(plan, names, codes, {c: _attribute(plan, c) for c in plan.needed})
     text = "\n".join(source) + "\n"
     exec(compile(text, "<rows>", "exec"), names)  # noqa: S102 -- code of our own, from the catalog
     return text, names

@@ -198,6 +198,11 @@ class Source(_Section):
         return f"onhand.{self.name}.alerts"
 
     @property
+    def quarantine_topic(self) -> str:
+        """Rows that could not be read or mapped, by the log's key."""
+        return f"onhand.{self.name}.quarantine"
+
+    @property
     def connector(self) -> str:
         """The connector's name in Kafka Connect."""
         return f"onhand-{self.name}"

@@ -41,9 +41,17 @@ def levels_of(*rows: tuple[str, str, int, int], time_ms: int) -> StockLevels:
     return levels
 
 
+@dataclass(frozen=True)
+class _Quarantine:
+    whole: bool
+
+    def __len__(self) -> int:
+        return int(self.whole)
+
+
 def meta(time_ms: int, *, quarantined: bool = False) -> dict[str, str]:
     """`stock:meta` of a feed complete up to `time_ms`."""
-    fold = cast("StockFold", SimpleNamespace(quarantine={b"k": (1, "not a number")} if quarantined else {}))
+    fold = cast("StockFold", SimpleNamespace(quarantine=_Quarantine(quarantined)))
     nobody = cast("Any", None)
     publisher = Publisher(
         Identity("erp", EPOCH, EPOCH, "0ea9"), fold, nobody, ledger=Ledger(), alerts=nobody, notes=nobody

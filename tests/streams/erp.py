@@ -7,10 +7,12 @@ from typing import Any
 import msgspec
 
 from pipeline.adapters.debezium import LogReader
+from pipeline.adapters.quarantine import Noted
 from pipeline.domain.levels import expected_documents, stock_levels
 from pipeline.query import Engine, MappingText, compile_source
 from pipeline.query.rows import Store
 from streams.fold import StockFold
+from streams.quarantine import Quarantine
 from tests.query.schemas import catalog_of
 
 PREFIX, SERVER, DIGEST, LOG_EPOCH = "stock", "onhand.small", "d1", 1_795_387_656
@@ -34,10 +36,12 @@ def compiled(store: Store | None = None) -> Engine:
     return compile_source([MappingText("stock", SQL, "stock.sql")], CATALOG, {}, store=store)
 
 
-def new_fold(store: Store | None = None, swept: dict[str, int] | None = None) -> StockFold:
+def new_fold(
+    store: Store | None = None, swept: dict[str, int] | None = None, noted: dict[bytes, Noted] | None = None
+) -> StockFold:
     engine = compiled(store)
-    levels = stock_levels(PREFIX, engine.views["stock"], "stock")
-    return StockFold(engine, levels, LogReader(SERVER, engine.tables), swept)
+    levels, reader = stock_levels(PREFIX, engine.views["stock"], "stock"), LogReader(SERVER, engine.tables)
+    return StockFold(engine, levels, reader, swept, Quarantine(engine, reader, noted or {}, LOG_EPOCH))
 
 
 _TRUTH = compiled()

@@ -167,13 +167,13 @@ def test_a_bad_value_waits_in_quarantine_until_the_row_is_written_again_or_delet
     bad = [quant(1, 1, 1, "1.234"), quant(2, 1, 1, "NaN"), quant(3, 1, 1, 4)]
     log.transaction(2, bad)
     fold = folded(log)
-    reasons = sorted(reason for _, reason in fold.quarantine.values())
+    reasons = sorted(held.reason for held in fold.quarantine.rows.values())
     assert reasons == [f"public.quant.quantity: {why}" for why in ("more than 2 decimals", "not a finite number")]
     assert on_hand(fold, RIM) == "9.00", "the row is held as it was, the others go on"
     log.transaction(3, [quant(1, 1, 1, 1)])
     assert len(folded(log, fold).quarantine) == 1
     log.transaction(4, [Op("quant", 2, None)])
-    assert folded(log, fold).quarantine == {}
+    assert not folded(log, fold).quarantine.rows
     assert on_hand(fold, RIM) == "5.00"
 
 
@@ -184,9 +184,9 @@ def test_a_record_that_cannot_be_read_waits_in_quarantine(log: Log) -> None:
     bad = log.records[-1]
     log.end(2)
     fold = folded(log)
-    assert fold.quarantine == {bad.key: (bad.offset, "DecodeError")}
+    assert {k: (h.offset, h.reason) for k, h in fold.quarantine.rows.items()} == {bad.key: (bad.offset, "DecodeError")}
     log.transaction(3, [op])
-    assert folded(log, fold).quarantine == {}
+    assert not folded(log, fold).quarantine.rows
     assert on_hand(fold, RIM) == "2.00"
 
 

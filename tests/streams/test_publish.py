@@ -1,12 +1,14 @@
 """From replay to live: what reads the log decides what readers see, and when."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import pytest
 
+from pipeline.adapters.quarantine import Entry, Noted
 from pipeline.adapters.redis import ATOMIC, Cut, Fenced, Gap, version
 from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
@@ -93,6 +95,17 @@ class Notes:
     """What workers noted beside the log."""
 
     swept: dict[str, int] = field(default_factory=dict)
+    aside: dict[bytes, Entry] = field(default_factory=dict)
+
+    async def quarantine(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        for key, value in records:
+            self.aside.pop(key, None)
+            if value is not None:
+                self.aside[key] = msgspec.json.decode(value, type=Entry)
+
+    @property
+    def noted(self) -> dict[bytes, Noted]:
+        return {key: Noted(e.offset, e.reason, bytes(e.before)) for key, e in self.aside.items()}
 
     async def sweep(self, tables: Mapping[str, int]) -> None:
         self.swept = dict(tables)
@@ -114,7 +127,7 @@ class Worker:
     def __post_init__(self) -> None:
         end = self.log.records[-1].offset + 1 if self.log.records else 0
         self.ledger = Ledger(replay_until=end, committed_metadata=self.committed)
-        self.fold = new_fold(self.store, self.notes.swept)
+        self.fold = new_fold(self.store, self.notes.swept, self.notes.noted)
         self.publisher = Publisher(
             self.identity, self.fold, self.redis, ledger=self.ledger, alerts=self.alerts, notes=self.notes,
             now=lambda: self.clock,
@@ -349,14 +362,6 @@ def test_a_source_without_rows_yet_says_that_it_waits_and_its_first_snapshot_end
     assert ([cut.v for cut in redis.rebuilds], redis.cuts) == ([v(log)], [])
     assert "stock:{GHOST}" not in redis.served
     assert redis.served["stock:{I10}"]["on_hand"] == "2.00"
-
-
-def test_a_bad_row_makes_the_feed_degraded_until_it_is_mended(log: Log) -> None:
-    worker = Worker(log).take()
-    log.transaction(2, [quant(1, 1, 1, "1.234")])
-    assert worker.take().redis.meta_ | {"state": "degraded", "quarantined": "1"} == worker.redis.meta_
-    log.transaction(3, [quant(1, 1, 1, "1.23")])
-    assert worker.take().redis.meta_ | {"state": "live", "quarantined": "0"} == worker.redis.meta_
 
 
 def test_alerts_are_told_once_over_restarts(log: Log) -> None:
