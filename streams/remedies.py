@@ -17,4 +17,8 @@ def remedy(reason: str, table: str) -> str:
         return _STRANGER
     if reason.startswith(("DecodeError", "RecursionError", "an op", "op ")):
         return f"the record is not the connector's: {_AGAIN}"
-    return _TYPE if reason.startswith(("Expected", "Object missing", "the row has no column")) or "catalog's type" in reason else _VALUE
+    return (
+        _TYPE
+        if reason.startswith(("Expected", "Object missing", "the row has no column")) or "catalog's type" in reason
+        else _VALUE
+    )

@@ -8,22 +8,24 @@ looked at again. One hole is left: a commit may be in the change log and not yet
 waits in between), so a difference counts only when it has stood for three rounds.
 """
 
+import math
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipeline.adapters import erp
 from pipeline.adapters.served import Documents, Reader, live
 from pipeline.applied import Applied
 from pipeline.domain.change import Position
 from pipeline.domain.errors import NotReadyError
-from pipeline.domain.levels import expected_documents
+from pipeline.domain.levels import Key, expected_documents
 from pipeline.domain.names import split_code, split_key
 from pipeline.query import compile_source
 from pipeline.query.keyed import Group, Items, added, keyed
+from pipeline.query.values import NotFiniteError
 from pipeline.settings import Source
 
 STANDS = 3
@@ -34,6 +36,7 @@ _NUMBERS = ("on_hand", "usable", "reserved", "available")
 _NOWHERE = str(Position(0))
 _WHOLE = ("live", "degraded")
 _YET_TO_COME = "~"
+_NO_NUMBER = "not a number"
 _POLL_S = 0.005
 PAUSE_S = 0.1
 _GRACE_S = 1.0  # for a round that begins just before the time is up
@@ -111,6 +114,7 @@ class Comparison:
         self.branches = keyed(text, applied.schema, applied.params)
         self.tolerance = TOLERANCE if any(a.approx for a in self.view.amounts) else Decimal(0)
         self.position, self._deadline, self._behind = _NOWHERE, 0.0, False
+        self._no_numbers: set[Key] = set()
 
     def begin(self, patience: float) -> None:
         """From now on wait no longer than so many seconds for the feed."""
@@ -176,7 +180,7 @@ class Comparison:
         groups, served = self.round(
             lambda: self._ask(items, thorough), lambda: self._names(scope) if left is None else left
         )
-        return self.expected(groups, () if items is None else served.documents), served
+        return self.expected(groups, () if items is None else served.documents, self._no_numbers), served
 
     def _narrow(self, scope: Scope, left: set[str]) -> Items | None:
         """Only the items of the keys that are left, where that is less to read."""
@@ -186,16 +190,36 @@ class Comparison:
         return Items(frozenset(code for code, _ in shown if code), frozenset(i for code, i in shown if not code))
 
     def _ask(self, items: Items | None, thorough: bool) -> list[Group]:
-        if items is None:
-            return erp.read_groups(self.source, self.view)
-        queries = [branch.groups(items, thorough=thorough) for branch in self.branches]
-        return added(group for groups in erp.read(self.source, queries, self.view.from_erp) for group in groups)
+        self._no_numbers = set()
+        queries = [self.view.erp_sql()]
+        if items is not None:
+            queries = [branch.groups(items, thorough=thorough) for branch in self.branches]
+        found = [group for groups in erp.read(self.source, queries, self._from_erp) for group in groups]
+        return found if items is None else added(found)
 
-    def expected(self, groups: list[Group], names: Collection[str] = ()) -> Documents:
-        """What should be served for result rows. Some items' rows do not tell which codes others share: `names` do."""
+    def _from_erp(self, row: Sequence[Any]) -> Group:
+        """A result row; where a sum is NaN or infinite, which the ERP can hold, it has none."""
+        try:
+            return self.view.from_erp(row)
+        except NotFiniteError:
+            width = len(self.view.keys) + 1
+            sums = (None if x is None or not math.isfinite(x) else x for x in row[width:])
+            group = self.view.from_erp((*row[:width], *sums))
+            self._no_numbers.add(group[0])
+            return group
+
+    def expected(self, groups: list[Group], names: Collection[str] = (), no_numbers: Collection[Key] = ()) -> Documents:
+        """What should be served for result rows; of levels with rows of `no_numbers` no figure can be right.
+
+        Some items' rows do not tell which codes others share: `names` do.
+        """
         reserved = self.applied.stock["reserved"] or "none"
-        shared = _shared(self.applied.prefix, names)
-        return expected_documents(self.applied.prefix, self.view, reserved, groups, shared=shared)
+        shared, marked = _shared(self.applied.prefix, names), dict.fromkeys(no_numbers, _NO_NUMBER)
+        found = expected_documents(self.applied.prefix, self.view, reserved, groups, shared=shared, marked=marked)
+        for fields in found.values():
+            if "degraded" in fields:
+                fields["on_hand"] = _NO_NUMBER
+        return found
 
     def _names(self, scope: Scope) -> list[str]:
         codes = scope.items.codes if scope.items else ()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from pipeline.adapters import kafka, sources
+from pipeline.adapters import kafka, quarantine, sources
 from pipeline.adapters.served import Documents
 from pipeline.applied import Applied
 from pipeline.cli.comparison import Both, Comparison, equal, numbers
@@ -16,30 +16,34 @@ from pipeline.settings import Kafka
 from streams.fold import StockFold, new_fold
 
 ERP, ROWS, REDIS = "the ERP against the rows remembered", "rows against levels", "levels against Redis"
+QUARANTINED = "quarantined row"
 
 
 def fold_log(settings: Kafka, applied: Applied, topic_prefix: str) -> StockFold:
     """The source's log, folded up to its end."""
     # what is wrong in the log is the worker's to tell
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    fold = new_fold(applied, topic_prefix, sources.load_swept(settings, applied.name, applied.epoch))
+    noted = quarantine.noted(settings, f"{topic_prefix}.quarantine", applied.epoch)
+    fold = new_fold(applied, topic_prefix, sources.load_swept(settings, applied.name, applied.epoch), noted=noted)
     kafka.replay(settings, applied.topics["log"], fold.fold)
     fold.end_replay()
     return fold
 
 
 def layers_of(comparison: Comparison, fold: StockFold, differing: Mapping[str, Both]) -> dict[str, str]:
-    """The first layer at which each differing key departs from the ERP."""
+    """The first layer at which each differing key departs from the ERP; a key served as degraded says so already."""
     view = fold.engine.views["stock"]
     rows = comparison.expected(list(view.groups()))
     levels: Documents = {
         d.key: dict(zip(d.fields[::2], d.fields[1::2], strict=True)) for d in fold.levels.all_documents()
     }
 
-    def layer(key: str, by_erp: Mapping[str, str]) -> str:
+    def layer(key: str, by_erp: Mapping[str, str], served: Mapping[str, str]) -> str:
         remembered, rolled_up = numbers(rows.get(key, {})), numbers(levels.get(key, {}))
+        if "degraded" in levels.get(key, {}) and equal(rolled_up, served, comparison.tolerance):
+            return QUARANTINED
         if not equal(by_erp, remembered, comparison.tolerance):
             return ERP
         return REDIS if equal(remembered, rolled_up, comparison.tolerance) else ROWS
 
-    return {key: layer(key, by_erp) for key, (by_erp, _) in differing.items()}
+    return {key: layer(key, *both) for key, both in differing.items()}

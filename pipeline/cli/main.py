@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import apply, demo, explain, get, pack, status, verify, worker
+from pipeline.cli import apply, demo, explain, get, pack, quarantine, status, verify, worker
 from pipeline.cli.common import quiet_libraries, say
 from pipeline.domain.errors import OnhandError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 for command in (apply.apply, worker.worker, status.status, get.get, explain.explain, verify.verify, demo.demo):
     app.command()(command)
 app.add_typer(pack.app)
+app.add_typer(quarantine.app)
 
 
 @app.callback()

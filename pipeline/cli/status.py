@@ -108,7 +108,7 @@ def _served(settings: Settings, source: Source, problems: list[str]) -> dict[str
     if age is None or age > STALE_S:
         problems.append("what is served is old" if age is None else f"what is served is {age:.0f} s old")
     if quarantined:
-        problems.append(f"{quarantined} rows could not be read")
+        problems.append(f"{quarantined} rows could not be read: onhand quarantine list {source.name}")
     return {
         "worker": meta.get("state"),
         "age_s": age,

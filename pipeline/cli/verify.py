@@ -14,7 +14,7 @@ from pipeline.adapters import sources
 from pipeline.adapters.served import Reader
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, reader, say
 from pipeline.cli.comparison import Both, Comparison, Outcome, Scope
-from pipeline.cli.layers import ERP, REDIS, ROWS, fold_log, layers_of
+from pipeline.cli.layers import ERP, QUARANTINED, REDIS, ROWS, fold_log, layers_of
 from pipeline.domain import names
 from pipeline.domain.errors import DiffersError, NotReadyError, OnhandError, UsageError
 from pipeline.query.keyed import SLOTS, Items
@@ -157,8 +157,10 @@ def _fix(layer: str, task: Task) -> str:
         return f"somebody else wrote into Redis, or it lost writes: onhand verify {name} --repair"
     if layer in (REDIS, ROWS):
         return "the worker holds other figures than its log gives: stop it and start it again, and please report it"
+    if layer == QUARANTINED:
+        return f"the newest record of a row cannot be read, and these keys say so: onhand quarantine list {name}"
     delete = f"kafka-topics.sh --bootstrap-server {task.settings.kafka.bootstrap_servers} --delete --topic {log}"
-    assert layer == ERP  # noqa: S101 - the three there are
+    assert layer == ERP  # noqa: S101 - the four there are
     return (
         "the log does not say what the ERP says, and no repair of ours can know better. If onhand status shows that"
         " capture stands still or rows are in quarantine, mend that; else begin a new log: stop the worker;"

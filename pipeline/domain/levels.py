@@ -231,12 +231,15 @@ def expected_documents(
     usable: Callable[[Key], bool] | None = None,
     *,
     shared: Iterable[tuple[str, str]] = (),
+    marked: Mapping[Key, str] | None = None,
 ) -> dict[str, dict[str, str]]:
     """What should be served for these result rows: key -> fields. `verify` puts the ERP's own answer through this.
 
-    `shared`: (dimension, code) that others have too, whose rows are not among `groups`.
+    `shared`: (dimension, code) that others have too, whose rows are not among `groups`; `marked`: those of them whose
+    levels are degraded, and why.
     """
     levels = stock_levels(prefix, view, reserved, usable)
     levels.share(shared)
     levels.absorb(groups, 0, 0)
+    levels.mark(marked or {}, 0)
     return {d.key: dict(zip(d.fields[::2], d.fields[1::2], strict=True)) for d in levels.documents()}
