@@ -23,7 +23,7 @@ from pipeline.domain.change import Position
 from pipeline.domain.errors import NotReadyError
 from pipeline.domain.levels import Key, expected_documents
 from pipeline.domain.names import split_code, split_key
-from pipeline.query import compile_source
+from pipeline.query import View, compile_source
 from pipeline.query.keyed import Group, Items, added, keyed
 from pipeline.query.values import NotFiniteError
 from pipeline.settings import Source
@@ -101,6 +101,27 @@ class Served:
         """What verify compares of a key; nothing where it vanished."""
         fields = self.documents.get(key, {})
         return {} if "deleted" in fields else numbers(fields)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The ERP's answer; where a sum is NaN or infinite, which the ERP can hold, it is noted as having no number."""
+
+    view: View
+    no_numbers: set[Key]
+
+    def erp_sql(self) -> str:
+        return self.view.erp_sql()
+
+    def from_erp(self, row: Sequence[Any]) -> Group:
+        try:
+            return self.view.from_erp(row)
+        except NotFiniteError:
+            width = len(self.view.keys) + 1
+            sums = (None if x is None or not math.isfinite(x) else x for x in row[width:])
+            group = self.view.from_erp((*row[:width], *sums))
+            self.no_numbers.add(group[0])
+            return group
 
 
 class Comparison:
@@ -191,22 +212,11 @@ class Comparison:
 
     def _ask(self, items: Items | None, thorough: bool) -> list[Group]:
         self._no_numbers = set()
-        queries = [self.view.erp_sql()]
-        if items is not None:
-            queries = [branch.groups(items, thorough=thorough) for branch in self.branches]
-        found = [group for groups in erp.read(self.source, queries, self._from_erp) for group in groups]
-        return found if items is None else added(found)
-
-    def _from_erp(self, row: Sequence[Any]) -> Group:
-        """A result row; where a sum is NaN or infinite, which the ERP can hold, it has none."""
-        try:
-            return self.view.from_erp(row)
-        except NotFiniteError:
-            width = len(self.view.keys) + 1
-            sums = (None if x is None or not math.isfinite(x) else x for x in row[width:])
-            group = self.view.from_erp((*row[:width], *sums))
-            self._no_numbers.add(group[0])
-            return group
+        answer = _Answer(self.view, self._no_numbers)
+        if items is None:
+            return erp.read_groups(self.source, answer)
+        queries = [branch.groups(items, thorough=thorough) for branch in self.branches]
+        return added(group for groups in erp.read(self.source, queries, answer.from_erp) for group in groups)
 
     def expected(self, groups: list[Group], names: Collection[str] = (), no_numbers: Collection[Key] = ()) -> Documents:
         """What should be served for result rows; of levels with rows of `no_numbers` no figure can be right.

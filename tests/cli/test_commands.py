@@ -12,7 +12,10 @@ import redis
 
 from tests.cli.site import ONHAND, Site
 
-COMMANDS = ("apply", "worker", "status", "get", "explain", "verify", "demo")
+COMMANDS = (
+    "apply", "worker", "status", "get", "explain", "verify", "demo",
+    "quarantine list", "quarantine show", "quarantine replay", "quarantine drop",
+)  # fmt: skip
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -24,7 +27,7 @@ def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedP
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_examples(command: str, tmp_path: Path) -> None:
-    done = run(command, "--help", cwd=tmp_path)
+    done = run(*command.split(), "--help", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Examples:" in done.stdout
     assert f"onhand {command}" in done.stdout
@@ -47,6 +50,9 @@ def test_help_has_examples(command: str, tmp_path: Path) -> None:
         (("status", "--watch", "-o", "json"), "for a terminal"),
         (("--config", "nowhere.toml", "status"), "nowhere.toml cannot be read"),
         (("apply", "shop"), "no source 'shop'"),
+        (("quarantine", "drop", "5"), "Missing option '--reason'"),
+        (("quarantine", "drop", "5", "--reason", " "), "for a reason"),
+        (("quarantine", "show", "five"), "not a valid int"),
     ],
 )
 def test_wrong_use_is_2_and_says_so_on_stderr(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:

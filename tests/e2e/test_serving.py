@@ -91,16 +91,6 @@ def test_verify_names_what_changed_while_capture_was_cut_off(source: Source) -> 
     source.verify()
 
 
-def test_a_row_that_cannot_be_mapped_is_shown_and_degrades_until_it_is_right(source: Source) -> None:
-    source.sql.execute("UPDATE quant SET quantity = 'NaN' WHERE id = 7")
-    wait_for(lambda: source.meta()["state"] == "degraded", "degraded")
-    assert source.meta()["quarantined"] == "1"
-    assert "row quarantined" in source.tail()
-    source.sql.execute("UPDATE quant SET quantity = 1 WHERE id = 7")
-    wait_for(lambda: source.meta()["state"] == "live", "live again")
-    source.verify()
-
-
 def test_truncate_empties_what_it_should(source: Source) -> None:
     source.sql.execute("CREATE TABLE kept AS SELECT * FROM quant WHERE id > 100000")
     source.sql.execute("TRUNCATE quant")
