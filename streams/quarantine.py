@@ -3,6 +3,7 @@
 Which keys those are is computed from the rows and these records alone, so every replay marks the same ones.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,7 +72,7 @@ class Quarantine:
             if noted is not None and noted.offset >= record.offset:
                 _restore(found, noted)
             before = found.table.remembered(found.pk)
-        self.rows[key] = held = Held(record.offset, reason, found.table, found.pk, self._row(found, before))
+        self.rows[key] = held = Held(record.offset, sys.intern(reason), found.table, found.pk, self._row(found, before))
         self.open, self.stale = self.open + 1, True
         if noted is None or noted.offset < record.offset or (noted.offset == record.offset and noted.reason != reason):
             self._tell(key, record, held, found, before)

@@ -16,7 +16,7 @@ class Read {
       var level = together.hgetAll("stock:{" + encode(args[1]) + "}:" + encode(args[2]));
       var meta = together.hgetAll("stock:meta");
       together.exec();
-      var state = meta.get().getOrDefault("state", "nothing served");
+      var state = level.get().getOrDefault("degraded", meta.get().getOrDefault("state", "nothing served"));
       var age = Duration.between(Instant.parse(meta.get().getOrDefault("as_of", "1970-01-01T00:00:00Z")), Instant.now());
       if (!state.equals("live") || age.toMillis() > 1000 * Double.parseDouble(args[3])) {
         System.err.println("not to be relied on: " + state + ", " + age.toMillis() / 1000.0 + " s old");

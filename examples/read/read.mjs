@@ -8,8 +8,9 @@ const redis = await createClient({ url }).connect();
 const [level, meta] = await redis.multi().hGetAll(`stock:{${item}}:${warehouse}`).hGetAll("stock:meta").exec(); // MULTI .. EXEC
 await redis.close();
 const age = (Date.now() - Date.parse(meta.as_of ?? "1970-01-01T00:00:00Z")) / 1000;
-if (meta.state !== "live" || !(age <= maxAge)) {
-  console.error(`not to be relied on: ${meta.state ?? "nothing served"}, ${age} s old`);
+const state = level.degraded ?? meta.state ?? "nothing served";
+if (state !== "live" || !(age <= maxAge)) {
+  console.error(`not to be relied on: ${state}, ${age} s old`);
   process.exit(1);
 }
 console.log(level.available ?? "0");

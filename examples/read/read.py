@@ -13,6 +13,7 @@ together.hgetall(f"stock:{{{item}}}:{warehouse}")
 together.hgetall("stock:meta")
 level, meta = together.execute()
 age = datetime.now(UTC) - datetime.fromisoformat(meta.get("as_of", "1970-01-01T00:00:00Z"))
-if meta.get("state") != "live" or age > timedelta(seconds=float(max_age)):
-    sys.exit(f"not to be relied on: {meta.get('state', 'nothing served')}, {age.total_seconds():.1f} s old")
+state = level.get("degraded", meta.get("state", "nothing served"))
+if state != "live" or age > timedelta(seconds=float(max_age)):
+    sys.exit(f"not to be relied on: {state}, {age.total_seconds():.1f} s old")
 print(level.get("available", "0"))

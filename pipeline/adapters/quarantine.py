@@ -5,6 +5,7 @@ somebody dropped leaves a trace under a key of its own, for ever.
 """
 
 import base64
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pipeline.adapters import kafka
+from pipeline.domain.errors import NotReadyError
 from pipeline.settings import Kafka
 
 LARGEST = 64 * 1024
@@ -83,34 +85,34 @@ class Noted(NamedTuple):
     before: bytes
 
 
-def _entries(broker: Kafka, topic: str, epoch: int) -> tuple[dict[bytes, Entry], dict[int, Entry]]:
-    """By key those in quarantine, by offset those once dropped."""
-    open_: dict[bytes, Entry] = {}
-    dropped: dict[int, Entry] = {}
-    for key, value in kafka.latest(broker, topic).items():
-        entry = msgspec.json.decode(value, type=Entry) if value else None
-        if entry is not None and entry.epoch == epoch:
-            if key.startswith(_TRACE):
-                dropped[entry.offset] = entry
-            else:
-                open_[key] = entry
-    return open_, dropped
-
-
 def entries(broker: Kafka, topic: str, epoch: int) -> list[Entry]:
     """All of them in the log's order, those that were dropped too: of a row dropped, its trace."""
-    held, dropped = _entries(broker, topic, epoch)
-    found = {e.offset: e for e in held.values()} | dropped
-    return [found[offset] for offset in sorted(found)]
+    held: dict[bytes, Entry | None] = {}
+
+    def take(record: Any) -> None:
+        entry = msgspec.json.decode(record.value, type=Entry) if record.value else None
+        held[record.key] = entry if entry is not None and entry.epoch == epoch else None
+
+    kafka.replay(broker, topic, take)
+    rows = {e.offset: e for key, e in held.items() if e is not None and not key.startswith(_TRACE)}
+    rows |= {e.offset: e for key, e in held.items() if e is not None and key.startswith(_TRACE)}
+    return [rows[offset] for offset in sorted(rows)]
 
 
 def noted(broker: Kafka, topic: str, epoch: int) -> dict[bytes, Noted | None]:
-    """By the log record's key; None where a log begun before noted it."""
+    """By the log record's key; None where a log begun before noted it. NotReadyError where there is no such topic."""
+    if kafka.settings_of(broker, topic) is None:
+        raise NotReadyError(f"there is no topic {topic}", "onhand apply")
     found: dict[bytes, Noted | None] = {}
-    for key, value in kafka.latest(broker, topic).items():
-        if value and not key.startswith(_TRACE):
-            e = msgspec.json.decode(value, type=Entry)
-            found[key] = Noted(e.offset, e.reason, bytes(e.before)) if e.epoch == epoch else None
+
+    def take(record: Any) -> None:
+        if record.value is None:
+            found.pop(record.key, None)
+        elif not record.key.startswith(_TRACE):
+            e = msgspec.json.decode(record.value, type=Entry)
+            found[record.key] = Noted(e.offset, sys.intern(e.reason), bytes(e.before)) if e.epoch == epoch else None
+
+    kafka.replay(broker, topic, take)
     return found
 
 

@@ -52,7 +52,7 @@ def test_help_has_examples(command: str, tmp_path: Path) -> None:
         (("apply", "shop"), "no source 'shop'"),
         (("quarantine", "drop", "5"), "Missing option '--reason'"),
         (("quarantine", "drop", "5", "--reason", " "), "for a reason"),
-        (("quarantine", "show", "five"), "not a valid int"),
+        (("quarantine", "show", "five"), "unable to parse string as an integer"),
     ],
 )
 def test_wrong_use_is_2_and_says_so_on_stderr(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:

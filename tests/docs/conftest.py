@@ -20,9 +20,11 @@ def serve(redis_server: Redis) -> Iterator[Callable[..., redis.Redis]]:
     """Serves rows (item, warehouse, on hand, reserved) of a feed so many seconds old; returns a client."""
     client = redis.Redis.from_url(redis_server.url, decode_responses=True)
 
-    def fill(*rows: tuple[str, str, int, int], seconds_old: float = 0, quarantined: bool = False) -> redis.Redis:
+    def fill(
+        *rows: tuple[str, str, int, int], seconds_old: float = 0, quarantined: bool = False, degraded: str = ""
+    ) -> redis.Redis:
         time_ms = round((time.time() - seconds_old) * 1000)
-        levels = served.levels_of(*rows, time_ms=time_ms)
+        levels = served.levels_of(*rows, time_ms=time_ms, degraded=degraded)
         alerts = served.alerts_of(levels, time_ms)
         served.publish(redis_server.url, levels.documents(), served.meta(time_ms, quarantined=quarantined), alerts)
         return client

@@ -34,10 +34,12 @@ class View:
     amounts: tuple[Amount, ...] = (Amount("on_hand"), Amount("reserved"))
 
 
-def levels_of(*rows: tuple[str, str, int, int], time_ms: int) -> StockLevels:
-    """Levels of (item, warehouse, on hand, reserved), all in one place, lot and status."""
+def levels_of(*rows: tuple[str, str, int, int], time_ms: int, degraded: str = "") -> StockLevels:
+    """Levels of (item, warehouse, on hand, reserved), all in one place, lot and status; `degraded`: why all are."""
     levels = stock_levels("stock", View(), "stock")
     levels.absorb([((i, w, "A-1", "L-7", "free"), 1, (n, r)) for i, w, n, r in rows], OFFSET, time_ms)
+    if degraded:
+        levels.mark({(i, w, "A-1", "L-7", "free"): degraded for i, w, _, _ in rows}, OFFSET)
     return levels
 
 

@@ -101,7 +101,7 @@ def test_the_settings_shown_are_right(tmp_path: Path) -> None:
 
 
 def test_keys_and_fields_are_those_that_are_served(serve: Callable[..., redis.Redis], redis_server: Redis) -> None:
-    client = serve(("TYRE-40", "SHOP", 2, 12))
+    client = serve(("TYRE-40", "SHOP", 2, 12), degraded="4711: not a finite number")
     key = level_key("stock", "TYRE-40", "SHOP")
     held = set(client.scan_iter("stock:*"))
     assert held == {name.replace("ITEM", "TYRE-40").replace("WAREHOUSE", "SHOP") for name in _keys()}

@@ -62,6 +62,9 @@ def test_what_cannot_be_relied_on_is_refused(serve: Serve, read: Read) -> None:
     refused("nothing served")
     client = serve(STOCK, seconds_old=3600)
     refused("live, 36")
+    client.hset("stock:{TYRE-40}:SHOP", "degraded", "4711: not a number")
+    refused("4711: not a number")
+    client.hdel("stock:{TYRE-40}:SHOP", "degraded")
     assert read("TYRE-40", "SHOP", max_age=7200).stdout.strip() == "8"
     client.hset("stock:meta", mapping=served.meta(round(time.time() * 1000), quarantined=True))
     refused("degraded")
