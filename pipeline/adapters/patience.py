@@ -88,6 +88,13 @@ class PatientRedis:
                 return found
         raise AssertionError  # without a limit of attempts the loop ends by returning or raising
 
+    async def try_once(self, command: Command, read: Callable[[Any], T]) -> T | None:
+        """One answer, None where there is none now."""
+        try:
+            return read((await self._send([command]))[0])
+        except (errors.RedisError, OSError, RefusedError):
+            return None
+
     async def start(self) -> None:
         """Give Redis our functions; waits until it is there."""
         await self.ask([self._load], len)

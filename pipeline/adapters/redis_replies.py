@@ -30,6 +30,17 @@ def fields(reply: object) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=False))
 
 
+def members(reply: object) -> list[str]:
+    """A set; nothing where the key is of another type."""
+    return [] if is_wrong_type(reply) else texts(reply)
+
+
+def policy(reply: object) -> str:
+    """The eviction policy that INFO tells."""
+    lines = reply.decode(errors="replace").splitlines() if isinstance(reply, bytes) else []
+    return next((line.partition(":")[2] for line in lines if line.startswith("maxmemory_policy:")), "")
+
+
 def page(reply: object) -> tuple[int, list[str]]:
     """A cursor and what SCAN or ZSCAN found; nothing where the key is of another type."""
     match reply:
