@@ -11,6 +11,7 @@ from pipeline.domain import names
 from pipeline.domain.batches import batches
 from pipeline.domain.errors import NotReadyError, RefusedError
 
+NO_EVICTION = "redis-cli CONFIG SET maxmemory-policy noeviction (and in redis.conf)"
 Documents = dict[str, dict[str, str]]
 
 
@@ -83,7 +84,7 @@ def check_server(url: str, password: str | None = None) -> None:
     if policy != "noeviction":
         raise RefusedError(
             f"Redis may evict keys (maxmemory-policy is {policy}): an evicted level would read as no stock",
-            "redis-cli CONFIG SET maxmemory-policy noeviction (and in redis.conf)",
+            NO_EVICTION,
         )
 
 
