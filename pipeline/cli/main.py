@@ -20,7 +20,7 @@ from pipeline.cli.common import quiet_libraries, say
 from pipeline.domain.errors import OnhandError
 
 MARKUP: Final = "rich"
-COMMANDS = ("apply", "worker", "status", "get", "explain", "verify", "demo", "pack")
+COMMANDS = ("apply", "worker", "status", "get", "explain", "as-of", "verify", "export", "diff", "demo", "pack")
 """Each is a module of `pipeline.cli` with a function of its name, or an `app` of several commands."""
 
 

@@ -1,0 +1,84 @@
+"""A log folded up to a moment of the past. No I/O."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.adapters.debezium import LogReader
+from pipeline.domain import change as c
+from pipeline.domain.times import iso
+from streams.fold import Record, StockFold
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Everything up to a commit time (milliseconds since the Unix epoch), or up to a position; both None: all."""
+
+    time_ms: int | None = None
+    position: c.Position | None = None
+
+    def is_before(self, position: c.Position | None, time_ms: int) -> bool:
+        """Whether what stands at a position and time is later than this."""
+        if self.time_ms is not None:
+            return time_ms > self.time_ms
+        return self.position is not None and position is not None and position > self.position
+
+    def is_after(self, position: c.Position, time_ms: int) -> bool:
+        """Whether it is earlier."""
+        if self.time_ms is not None:
+            return time_ms < self.time_ms
+        return self.position is not None and position < self.position
+
+    def __str__(self) -> str:
+        return iso(self.time_ms) if self.time_ms is not None else str(self.position or "now")
+
+
+@dataclass
+class Past:
+    """Folds a log up to its last cut at or before `until`; records are folded when it is known that their END is.
+
+    Commits come in the order of the ERP's change log. Should its clock have been put back, the past ends at the first
+    commit later than `until`. `beyond`: what comes after it, None at the log's end; `is_early`: nothing is that old,
+    and the fold is the oldest there is; `has_holes`: compaction took records at or before it.
+    """
+
+    fold: StockFold
+    reader: LogReader
+    until: Moment
+    beyond: c.End | c.SnapshotRow | None = None
+    is_early: bool = False
+    has_holes: bool = False
+    misses_sweeps: bool = False
+    _open: list[Record] = field(default_factory=list)
+    _next: int = 0
+
+    def take(self, record: Record) -> bool:
+        """Take the log's next record; True when no more are wanted."""
+        change = self.reader.read(record.key, record.value)
+        may_end = isinstance(change, c.End) or (isinstance(change, c.SnapshotRow) and change.stage != "incremental")
+        if may_end and self._lies_beyond(change):
+            return True
+        self._open.append(record)
+        if may_end:
+            self._fold()
+        return self.is_early and self.fold.place is not None
+
+    def _lies_beyond(self, change: Any) -> bool:
+        later = self.until.is_before(change.position, change.time_ms)
+        if self.fold.place is None:
+            self.is_early = self.is_early or later
+            return False
+        self.beyond = change if later else None
+        return later
+
+    def _fold(self) -> None:
+        for record in self._open:
+            self.has_holes = self.has_holes or record.offset != self._next
+            self._next = record.offset + 1
+            self.fold.fold(record)
+        self._open.clear()
+
+    def finish(self) -> None:
+        """End what only a compacted log still has. `misses_sweeps`: a later note may stand where that of then stood."""
+        if self.fold.place is not None:
+            self.misses_sweeps = self.fold.sweeps.forget_after(self.fold.place.offset)
+        self.fold.end_replay()
