@@ -1,12 +1,12 @@
 """A log folded up to a moment of the past. No I/O."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.adapters.debezium import LogReader
 from pipeline.domain import change as c
 from pipeline.domain.times import iso
-from streams.fold import Record, StockFold
+from streams.fold import Place, Record, StockFold
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,13 @@ class Moment:
         return iso(self.time_ms) if self.time_ms is not None else str(self.position or "now")
 
 
+class Doubt(NamedTuple):
+    """Why a log does not tell a past, and the time in milliseconds nearest to it that it does tell, where known."""
+
+    why: str
+    possible_ms: int | None = None
+
+
 @dataclass
 class Past:
     """Folds a log up to its last cut at or before `until`; records are folded when it is known that their END is.
@@ -50,6 +57,7 @@ class Past:
     misses_sweeps: bool = False
     _open: list[Record] = field(default_factory=list)
     _next: int = 0
+    _snapshot_ms: int = 0
 
     def take(self, record: Record) -> bool:
         """Take the log's next record; True when no more are wanted."""
@@ -58,7 +66,8 @@ class Past:
         if may_end and self._lies_beyond(change):
             return True
         self._open.append(record)
-        if may_end:
+        # a snapshot without its `last` row ends where streaming begins
+        if may_end or (self.fold.visibility.in_snapshot and isinstance(change, c.Begin | c.RowChange | c.Truncated)):
             self._fold()
         return self.is_early and self.fold.place is not None
 
@@ -66,9 +75,12 @@ class Past:
         later = self.until.is_before(change.position, change.time_ms)
         if self.fold.place is None:
             self.is_early = self.is_early or later
-            return False
-        self.beyond = change if later else None
-        return later
+        elif later:
+            self.beyond = change
+            return True
+        if isinstance(change, c.SnapshotRow):
+            self._snapshot_ms = change.time_ms
+        return False
 
     def _fold(self) -> None:
         for record in self._open:
@@ -82,3 +94,41 @@ class Past:
         if self.fold.place is not None:
             self.misses_sweeps = self.fold.sweeps.forget_after(self.fold.place.offset)
         self.fold.end_replay()
+
+    @property
+    def place(self) -> Place | None:
+        """The cut it ends with."""
+        place, in_snapshot = self.fold.place, self.fold.visibility.in_snapshot
+        # where no row said so, the fold does not know a snapshot's time
+        return place if place is None or in_snapshot else place._replace(time_ms=max(place.time_ms, self._snapshot_ms))
+
+    def doubt(self, complete_from_ms: int) -> Doubt | None:
+        """Why the log does not tell, if so. `complete_from_ms`: what is older may be compacted, where `has_holes`."""
+        place = self.place
+        if place is None:
+            return Doubt("it holds no complete snapshot yet")
+        return self._gap(place) or (self._compacted(complete_from_ms) if self.has_holes else None)
+
+    def _gap(self, place: Place) -> Doubt | None:
+        here = f"{iso(place.time_ms)}, position {place.position}"
+        if self.is_early:
+            return Doubt(f"it begins with the snapshot of {here}", place.time_ms)
+        if self.fold.holds_ghosts:
+            return Doubt(f"a transaction that was cut off is open after {here}")
+        if not self.until.is_after(place.position, place.time_ms):
+            return None
+        if self.beyond is None:
+            return Doubt(f"it is complete up to {here}", place.time_ms)
+        if isinstance(self.beyond, c.SnapshotRow) or self.fold.visibility.in_snapshot:
+            return Doubt(f"a snapshot follows on {here}, and what was before that it does not hold", place.time_ms)
+        return None
+
+    def _compacted(self, complete_from_ms: int) -> Doubt | None:
+        """A record is taken for the sake of a newer one of its key, when that one has the age: the end is whole."""
+        if self.beyond is None:
+            return None
+        if self.beyond.time_ms < complete_from_ms:
+            return Doubt(f"it is compacted, and complete from {iso(complete_from_ms)} on", complete_from_ms)
+        if self.misses_sweeps:
+            return Doubt("it is compacted, and may hold rows that a TRUNCATE or a snapshot had ended")
+        return None

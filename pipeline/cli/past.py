@@ -19,7 +19,7 @@ from pipeline.adapters.debezium import LogReader
 from pipeline.applied import Applied
 from pipeline.domain import change as c
 from pipeline.domain.documents import Document
-from pipeline.domain.errors import NotReadyError, RefusedError, UsageError
+from pipeline.domain.errors import RefusedError, UsageError
 from pipeline.domain.times import iso, typed
 from pipeline.settings import Settings, Source
 from streams.fold import Place, new_fold
@@ -69,13 +69,13 @@ def look_back(settings: Settings, source: Source, until: Moment) -> Found:
     """Fold the log up to `until`. Raises RefusedError for a moment that the log cannot tell of."""
     applied = sources.load_applied(settings.kafka, source.name)
     past = _fold(settings, source, applied, until)
-    place = past.fold.place
-    if place is None:
-        raise NotReadyError(f"the log of source {source.name} has no complete snapshot yet", "onhand status")
-    _check(settings, applied.topics["log"], past, place)
+    if doubt := past.doubt(_complete_from(settings, past, applied.topics["log"])):
+        raise _refused(until, *doubt)
+    place = past.place
+    assert place is not None  # noqa: S101  # else there was a doubt
     if place.time_ms < applied.applied_at * 1000 and past.fold.applied_at < applied.applied_at:
-        since = iso(applied.applied_at * 1000)
-        raise _refused(until, f"the mapping was applied at {since}, the one before is not kept", since)
+        since_ms = applied.applied_at * 1000
+        raise _refused(until, f"its mapping was applied at {iso(since_ms)}, the one before is not kept", since_ms)
     return Found(applied, place, len(past.fold.quarantine), list(past.fold.levels.all_documents()))
 
 
@@ -107,34 +107,14 @@ def _progress(settings: Settings, topic: str, take: Callable[[Any], bool]) -> It
         yield taking
 
 
-def _check(settings: Settings, topic: str, past: Past, place: Place) -> None:
-    """Refuse what the log does not tell."""
-    until, beyond, at = past.until, past.beyond, iso(place.time_ms)
-    here = f"{at}, position {place.position}"
-    later = until.is_after(place.position, place.time_ms)
-    if past.is_early:
-        raise _refused(until, f"the log begins with the snapshot of {here}", at)
-    if later and beyond is None:
-        raise _refused(until, f"the log is complete up to {here}", at)
-    if later and isinstance(beyond, c.SnapshotRow):
-        since = f"of what came after {here} it has nothing but the snapshot begun at {iso(beyond.time_ms)}"
-        raise _refused(until, since, at)
-    if past.fold.holds_ghosts:
-        raise _refused(until, f"a transaction that was cut off is open after {here}")
-    if beyond is not None and past.has_holes:
-        _check_window(settings, topic, past, beyond.time_ms)
-
-
-def _check_window(settings: Settings, topic: str, past: Past, until_ms: int) -> None:
-    """Compaction takes a row for the sake of a newer one only when that one is older than its lag."""
+def _complete_from(settings: Settings, past: Past, topic: str) -> int:
+    """The time from which on compaction took nothing, in milliseconds."""
+    if not past.has_holes:
+        return 0
     found = kafka.settings_of(settings.kafka, topic) or {}
-    begin = int(time.time() * 1000) - int(found["min.compaction.lag.ms"])
-    if until_ms < begin:
-        raise _refused(past.until, f"the log is compacted, complete from {iso(begin)} on", iso(begin))
-    if past.misses_sweeps:
-        raise _refused(past.until, "the log is compacted, and rows that a TRUNCATE or a snapshot ended may be in it")
+    return int(time.time() * 1000) - int(found["min.compaction.lag.ms"])
 
 
-def _refused(until: Moment, why: str, possible: str = "") -> RefusedError:
-    fix = f"onhand as-of {possible}" if possible else "a later TIME; onhand get shows what is served now"
+def _refused(until: Moment, why: str, possible_ms: int | None = None) -> RefusedError:
+    fix = f"onhand as-of {iso(possible_ms)}" if possible_ms else "a later TIME; onhand get shows what is served now"
     return RefusedError(f"the log cannot tell the stock as of {until}: {why}", fix)
