@@ -239,7 +239,7 @@ async def latest(kafka: Kafka, topic: str) -> dict[bytes, bytes]:
     return newest
 
 
-async def _replay(kafka: Kafka, topic: str, take: Callable[[Any], None], last: int | None = None) -> int:
+async def _replay(kafka: Kafka, topic: str, take: Callable[[Any], bool | None], last: int | None = None) -> int:
     async with _reading(kafka, topic) as reading:
         if reading is None:
             return 0
@@ -250,12 +250,16 @@ async def _replay(kafka: Kafka, topic: str, take: Callable[[Any], None], last: i
         consumer.seek(partition, begin)
         while await consumer.position(partition) < end:
             for record in (await consumer.getmany(partition, timeout_ms=1000)).get(partition, ()):
-                take(record)
+                if take(record):
+                    return begin
         return begin
 
 
-def replay(kafka: Kafka, topic: str, take: Callable[[Any], None], last: int | None = None) -> int:
-    """Hand the topic's records, or the `last` of them, to `take` up to its present end; the offset it began at."""
+def replay(kafka: Kafka, topic: str, take: Callable[[Any], bool | None], last: int | None = None) -> int:
+    """Hand the topic's records, or the `last` of them, to `take` up to its present end, or until it says True.
+
+    Returns the offset it began at.
+    """
     return _blocking(_replay, limit_s=None)(kafka, topic, take, last)
 
 

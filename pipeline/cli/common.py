@@ -16,7 +16,10 @@ from rich.table import Table
 
 from pipeline import settings
 from pipeline.adapters.served import Reader
+from pipeline.domain.errors import UsageError
 from pipeline.settings import Settings, Source
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Output(StrEnum):
@@ -105,3 +108,12 @@ def _number(value: Any) -> bool:
 def width(rows: Sequence[Mapping[str, Any]]) -> int | None:
     """A pipe or a file gets whole lines; a terminal its own width."""
     return None if sys.stdout.isatty() else 40 + 4 * max(sum(len(f"{k}{v}") for k, v in row.items()) for row in rows)
+
+
+def seconds(option: str, text: str) -> float:
+    """A time as people write it. Raises UsageError."""
+    number = text.rstrip("msh")
+    try:
+        return float(number) * _UNITS[text[len(number) :] or "s"]
+    except (ValueError, KeyError):
+        raise UsageError(f"{option} {text}: not a time", "write it as 15s, 500ms or 2m") from None

@@ -22,7 +22,7 @@ from pipeline.applied import Applied
 from pipeline.domain.change import Position
 from pipeline.domain.errors import NotReadyError
 from pipeline.domain.levels import Key, expected_documents
-from pipeline.domain.names import split_code, split_key
+from pipeline.domain.names import NONE, encode, split_code, split_key
 from pipeline.query import View, compile_source
 from pipeline.query.keyed import Group, Items, added, keyed
 from pipeline.query.values import NotFiniteError
@@ -60,6 +60,15 @@ class Scope:
         holds = lru_cache(maxsize=None)(lambda item: self.shown in (None, item) and split_code(item) in items)
         begin = len(prefix) + 2
         return [key for key in keys if holds(key[begin : key.find("}")])]
+
+
+def item_scope(served: Reader, typed: str) -> Scope:
+    """An item by its code; else as keys spell one without a code of its own: `~7`, or `CODE~7` where CODE is shared."""
+    if NONE not in typed or served.keys(typed):
+        return Scope(Items(codes=frozenset([typed])))
+    code, _, ident = typed.partition(NONE)
+    items = Items(codes=frozenset([code])) if code else Items(ids=frozenset([ident]))
+    return Scope(items, f"{encode(code)}{NONE}{encode(ident)}")
 
 
 @dataclass

@@ -12,9 +12,8 @@ import typer
 
 from pipeline.adapters import sources
 from pipeline.cli.behind import Place, Row, Stamp, Sums, document_numbers, read_rows, stamps
-from pipeline.cli.common import Output, OutputOption, emit, load_source, reader, say
-from pipeline.cli.comparison import PAUSE_S, STANDS, Comparison, equal, numbers
-from pipeline.cli.verify import item_scope, seconds
+from pipeline.cli.common import Output, OutputOption, emit, load_source, reader, say, seconds
+from pipeline.cli.comparison import PAUSE_S, STANDS, Comparison, equal, item_scope, numbers
 from pipeline.domain import names
 from pipeline.domain.errors import DiffersError, NotReadyError, UsageError
 from pipeline.domain.times import iso

@@ -6,28 +6,60 @@ Exit codes: 0 ok, 1 error, 2 wrong use, 10 unhealthy or differs, 130 interrupted
 import os
 import sys
 import traceback
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command_from_info, get_group
+from typer.models import CommandInfo
 
-from pipeline.cli import apply, demo, explain, get, pack, quarantine, status, verify, worker
 from pipeline.cli.common import quiet_libraries, say
 from pipeline.domain.errors import OnhandError
 
+MARKUP: Final = "rich"
+COMMANDS = ("apply", "worker", "status", "get", "explain", "as-of", "verify", "export", "diff", "quarantine", "demo", "pack")
+"""Each is a module of `pipeline.cli` with a function of its name, or an `app` of several commands."""
+
+
+class _Commands(Mapping[str, Any]):
+    """Typer's commands by name, each imported when it is asked for: what one needs would cost every other a second."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        function = name.replace("-", "_")
+        module = import_module(f"pipeline.cli.{function}")
+        if hasattr(module, "app"):
+            return get_group(module.app)
+        command = CommandInfo(callback=getattr(module, function))
+        return get_command_from_info(command, pretty_exceptions_short=True, rich_markup_mode=MARKUP)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Group(TyperGroup):
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _Commands()  # type: ignore[assignment]  # Typer only reads it
+
+
 app = typer.Typer(
     name="onhand",
+    cls=_Group,
     help="Real-time stock for the ERP a company already has: captured, folded, served and proved.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=MARKUP,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (apply.apply, worker.worker, status.status, get.get, explain.explain, verify.verify, demo.demo):
-    app.command()(command)
-app.add_typer(pack.app)
-app.add_typer(quarantine.app)
 
 
 @app.callback()

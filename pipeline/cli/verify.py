@@ -12,16 +12,14 @@ import typer
 from pipeline import telemetry
 from pipeline.adapters import sources
 from pipeline.adapters.served import Reader
-from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, reader, say
-from pipeline.cli.comparison import Both, Comparison, Outcome, Scope
+from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, reader, say, seconds
+from pipeline.cli.comparison import Both, Comparison, Outcome, Scope, item_scope
 from pipeline.cli.layers import ERP, QUARANTINED, REDIS, ROWS, fold_log, layers_of
-from pipeline.domain import names
 from pipeline.domain.errors import DiffersError, NotReadyError, OnhandError, UsageError
 from pipeline.query.keyed import SLOTS, Items
 from pipeline.settings import Settings, Source
 
 MENDED = "mended"
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True)
@@ -217,15 +215,6 @@ def _scope(task: Task, first: int) -> Scope:
     return Scope(Items(slots=(first, min(first + task.sample, SLOTS))))
 
 
-def item_scope(served: Reader, typed: str) -> Scope:
-    """An item by its code; else as keys spell one without a code of its own: `~7`, or `CODE~7` where CODE is shared."""
-    if names.NONE not in typed or served.keys(typed):
-        return Scope(Items(codes=frozenset([typed])))
-    code, _, ident = typed.partition(names.NONE)
-    items = Items(codes=frozenset([code])) if code else Items(ids=frozenset([ident]))
-    return Scope(items, f"{names.encode(code)}{names.NONE}{names.encode(ident)}")
-
-
 def _width(sample: str | None) -> int:
     if sample is None:
         return 0
@@ -236,12 +225,3 @@ def _width(sample: str | None) -> int:
     if not sample.endswith("%") or not 0 < width <= SLOTS:
         raise UsageError(f"--sample {sample}: not a share of the items", "write it as 1%, at least 0.01%, at most 100%")
     return width
-
-
-def seconds(option: str, text: str) -> float:
-    """A time as people write it. Raises UsageError."""
-    number = text.rstrip("msh")
-    try:
-        return float(number) * _UNITS[text[len(number) :] or "s"]
-    except (ValueError, KeyError):
-        raise UsageError(f"{option} {text}: not a time", "write it as 15s, 500ms or 2m") from None

@@ -33,6 +33,12 @@ class Sweeps:
         if below > self.noted.get(table, -1):
             self.noted[table], self.untold = below, True
 
+    def forget_after(self, offset: int) -> bool:
+        """Watch only what was noted up to an offset, for the state as of then; True when more had been noted."""
+        later = {name for name, below in self.noted.items() if below > offset}
+        self.watched = {name: below for name, below in self.watched.items() if name not in later}
+        return bool(later)
+
     def see(self, table: str, pk: Any, offset: int, *, is_empty: bool) -> None:
         """A row of a watched table stands at an offset; `is_empty`: none of the table's is remembered."""
         if offset < self.watched[table]:

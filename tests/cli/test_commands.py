@@ -5,15 +5,17 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import redis
 
+from pipeline.cli.main import COMMANDS as EVERY
 from tests.cli.site import ONHAND, Site
 
 COMMANDS = (
-    "apply", "worker", "status", "get", "explain", "verify", "demo",
+    *(name for name in EVERY if name not in {"pack", "quarantine"}),
     "quarantine list", "quarantine show", "quarantine replay", "quarantine drop",
 )  # fmt: skip
 
@@ -157,3 +159,29 @@ def test_an_unexpected_error_is_one_line(tmp_path: Path) -> None:
     done = run("demo", "--once", cwd=tmp_path, PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.startswith("onhand: a bug, please report it: ZeroDivisionError at __init__.py:1")
+
+
+@pytest.mark.parametrize(
+    ("command", "spared"),
+    [
+        ("get", {"sqlalchemy", "aiokafka", "sqlglot", "requests", "faust", "streams"}),
+        ("status", {"sqlalchemy", "sqlglot", "faust", "streams"}),
+        ("explain", {"requests", "structlog", "prometheus_client", "faust", "streams"}),
+    ],
+)
+def test_a_command_does_not_wait_for_the_imports_of_others(command: str, spared: set[str]) -> None:
+    program = "import sys; from pipeline.cli.main import app\ntry: app()\nfinally: print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, command, "--help"], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert f"pipeline.cli.{command}" in loaded
+    assert not loaded & spared
+
+
+def test_help_lists_every_command_with_its_text(tmp_path: Path) -> None:
+    done = run("--help", cwd=tmp_path)
+    lines = [line.strip("│ ").split(maxsplit=1) for line in done.stdout.splitlines()]
+    told = {line[0]: line[1] for line in lines if len(line) == 2}
+    assert [name for name in told if name in EVERY] == list(EVERY)
+    assert all(told[name][0].isupper() for name in EVERY)
