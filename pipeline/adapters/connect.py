@@ -38,11 +38,12 @@ class State(NamedTuple):
         return "FAILED" in {self.connector, self.task}
 
 
-def connector_config(source: Source, captured: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+def connector_config(broker: Kafka, source: Source, captured: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """The connector's configuration. `captured`: columns by `schema.table`; nothing else leaves the ERP."""
     return {
         **_database(source),
         **_capture(source, captured),
+        **_signals(broker, source),
         **_delivery(source),
         **_one_topic(source, sorted({table.split(".")[0] for table in captured})),
     }
@@ -97,6 +98,39 @@ def _capture(source: Source, captured: Mapping[str, tuple[str, ...]]) -> dict[st
         "slot.max.retries": "60",
         "status.update.interval.ms": "1000",
     }
+
+
+def _signals(broker: Kafka, source: Source) -> dict[str, str]:
+    """Where it is asked to read rows again (`adapters.signals`), and where it tells that this is done."""
+    return {
+        "read.only": "true",  # windows by pg_current_snapshot(), not by rows in a table of the ERP
+        "signal.enabled.channels": "kafka",
+        "signal.poll.interval.ms": "1000",
+        "signal.kafka.topic": source.signals_topic,
+        "signal.kafka.bootstrap.servers": broker.bootstrap_servers,
+        # its place in the topic is this group's; the default is shared by all connectors
+        "signal.kafka.groupId": source.signals_topic,
+        "signal.consumer.auto.commit.interval.ms": "1000",
+        **{f"signal.consumer.{name}": value for name, value in _security(broker).items()},
+        # through the same queue as rows: what it tells stands in the log after the rows it is about
+        "notification.enabled.channels": "sink",
+        "notification.sink.topic.name": source.log_topic,
+    }
+
+
+def _security(broker: Kafka) -> dict[str, str]:
+    """The consumer's way to the brokers, as Kafka's Java client is told it; no password stands in it."""
+    if broker.security_protocol == "PLAINTEXT":
+        return {}
+    given: dict[str, str] = {"security.protocol": broker.security_protocol}
+    if broker.ssl_cafile is not None:
+        given |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(broker.ssl_cafile.absolute())}
+    if broker.security_protocol.startswith("SASL"):
+        module = "plain.PlainLoginModule" if broker.sasl_mechanism == "PLAIN" else "scram.ScramLoginModule"
+        login = f'username="{broker.sasl_username}" password="{broker.placeholder}"'
+        given["sasl.mechanism"] = broker.sasl_mechanism
+        given["sasl.jaas.config"] = f"org.apache.kafka.common.security.{module} required {login};"
+    return given
 
 
 def _delivery(source: Source) -> dict[str, str]:

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from pipeline import applied, pack
-from pipeline.adapters import erp, erp_preflight, kafka, served, sources
+from pipeline.adapters import erp, erp_preflight, kafka, served, signals, sources
 from pipeline.adapters.connect import Connect, connector_config
 from pipeline.applied import Applied, Text
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, say
@@ -61,7 +61,7 @@ def prepare(settings: Settings, source: Source) -> Plan:
     warnings = erp_preflight.preflight(source, catalog, captured)
     fresh = _check_kafka(settings, source, captured)
     served.check_server(settings.redis.address, settings.redis.secret)
-    connector = connector_config(source, captured)
+    connector = connector_config(settings.kafka, source, captured)
     connect = Connect(settings.kafka)
     connect.check_plugin()
     connect.validate(connector)
@@ -72,6 +72,7 @@ def _check_kafka(settings: Settings, source: Source, captured: Captured) -> bool
     """True when the log is new: it holds no more than its control records."""
     for topic in (source.alerts_topic, applied.TOPIC):
         kafka.check_topic(settings.kafka, topic, kafka.COMPACTED)
+    kafka.check_topic(settings.kafka, source.signals_topic, signals.TOPIC)
     if not kafka.check_topic(settings.kafka, source.log_topic, kafka.LOG):
         return True
     end = kafka.end_offset(settings.kafka, source.log_topic)
@@ -102,7 +103,8 @@ def _check_log_goes_on(settings: Settings, source: Source, captured: Captured) -
 def carry_out(settings: Settings, plan: Plan) -> list[dict[str, str]]:
     """Set everything up and wait until changes flow. Returns what was done, part by part."""
     source, done = plan.source, []
-    for topic, wanted in ((source.log_topic, kafka.LOG), (source.alerts_topic, kafka.COMPACTED)):
+    topics = {source.log_topic: kafka.LOG, source.alerts_topic: kafka.COMPACTED, source.signals_topic: signals.TOPIC}
+    for topic, wanted in topics.items():
         done.append(_done("topic", topic, kafka.ensure_topic(settings.kafka, topic, wanted)))
     epoch = kafka.begin_log(settings.kafka, source.log_topic, datetime.now(source.zone).date())
     done.append(_done("source", source.name, _store(settings, _record(plan, epoch))))
