@@ -223,6 +223,7 @@ class Publisher:
             "as_of": iso(place.time_ms),
             "quarantined": str(len(self.fold.quarantine)),
             "v": self._v(place),
+            **({} if self.fold.has_marks else {"quiet": str(int(place.quiet))}),
         }
 
     @property
