@@ -14,6 +14,7 @@ import psycopg
 import redis
 
 from infra.stack import Stack
+from pipeline.domain.change import Position
 
 HERE = Path(__file__).parent
 ONHAND = str(Path(sys.executable).parent / "onhand")
@@ -118,10 +119,9 @@ prefix = "{self.prefix}"
         assert self.worker is not None
         assert self.worker.poll() is None, f"the worker ended: {self.tail()}"
         try:
-            high, _, low = self.meta().get("position", "0/0").partition("/")
+            return Position.parse(self.meta().get("position", "0/0")).order
         except redis.RedisError:
             return -1
-        return (int(high, 16) << 32) + int(low, 16)
 
     def tail(self) -> str:
         return self.log.read_text()[-3000:] if self.log.exists() else ""

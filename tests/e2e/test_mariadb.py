@@ -1,5 +1,6 @@
 """A source on MariaDB, from its binlog to Redis: under load, through kills, and while it is idle."""
 
+import json
 import random
 import threading
 from collections.abc import Iterator
@@ -30,10 +31,13 @@ class MariadbSource(Source):
     def __init__(self, stack: Stack, name: str) -> None:
         self.stack, self.name, self.prefix = stack, name, f"stock-{name}"
         stack.start("mariadb")
-        self.admin = pymysql.connect(unix_socket=stack.mariadb.socket, user="root", autocommit=True)
-        self.execute(f"CREATE DATABASE `{name}`", f"USE `{name}`")
+        self.connect()
         self.execute(*(FOLDER / "schema.sql").read_text().format(name=name).strip().rstrip(";").split(";\n"))
         self.begin(stack, str(FOLDER), stack.mariadb.url(name, f"cdc_{name}"))
+
+    def connect(self) -> None:
+        self.admin = pymysql.connect(unix_socket=self.stack.mariadb.socket, user="root", autocommit=True)
+        self.execute(f"CREATE DATABASE IF NOT EXISTS `{self.name}`", f"USE `{self.name}`")
 
     def execute(self, *statements: str) -> None:
         with self.admin.cursor() as cursor:
@@ -116,6 +120,40 @@ def test_under_load_through_kills_nothing_differs(source: MariadbSource) -> None
         wait_for(lambda: one.transactions > seen + 100, "at work")
         done = source.onhand("verify", "--timeout", "10s")
         assert done.returncode == 0, done.stdout + done.stderr
-        source.stack.kill("mariadb")
+    source.wait_until_served()
+    source.stack.kill("mariadb")
     source.stack.start("mariadb")
+    source.connect()
+    with Load(source, 3) as load:
+        wait_for(lambda: load.transactions > 50, "at work")
+    source.wait_until_served()
     source.verify()
+
+
+def test_what_is_defined_anew_is_no_open_transaction(source: MariadbSource) -> None:
+    source.execute("ALTER TABLE unread ADD y int", "TRUNCATE TABLE quant")
+    wait_for(lambda: not [d for d in source.documents() if d["warehouse"]], "all stock is gone")
+    source.execute("INSERT INTO quant (item_id, location_id, quantity) SELECT id, 1, 7 FROM item")
+    source.wait_until_served()
+    source.verify()
+
+
+def test_a_figure_is_explained_and_one_item_verified(source: MariadbSource) -> None:
+    source.execute(
+        "INSERT INTO item VALUES (901, 'SHOWN', NULL)",
+        "INSERT INTO quant (item_id, location_id, quantity) VALUES (901, 1, 2.5), (901, 4, 1)",
+    )
+    source.wait_until_served()
+    done = source.onhand("explain", "SHOWN", "W2", "-o", "json")
+    assert done.returncode == 0, done.stderr
+    assert sorted(row["on_hand"] for row in json.loads(done.stdout)["rows"]) == ["1.0000", "2.5000"]
+    done = source.onhand("verify", "--item", "SHOWN")
+    assert (done.returncode, " 0 differ" in done.stdout) == (0, True), done.stderr
+
+
+def test_a_pack_of_another_dialect_is_refused(source: MariadbSource) -> None:
+    source.write_config(str(HERE / "pack"))
+    done = source.onhand("apply")
+    assert done.returncode == 2
+    assert "speaks postgres, the database of [sources.maria] mysql" in done.stderr
+    source.write_config(str(FOLDER))
