@@ -63,7 +63,6 @@ class StockFold:
         self.epoch: int | None = None
         self.applied_at = 0
         self.closing: Callable[[int], None] = lambda rows: None  # noqa: ARG005  # a hook's default
-        self.has_marks = reader.has_marks
         self._read, self._view, self._rows = reader.read, engine.views["stock"], 0
         self._unserved = [view for kind, view in engine.views.items() if kind != "stock"]
 

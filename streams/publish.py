@@ -221,9 +221,9 @@ class Publisher:
             "offset": str(place.offset),
             "position": str(place.position),
             "as_of": iso(place.time_ms),
+            "quiet": str(int(place.quiet)),
             "quarantined": str(len(self.fold.quarantine)),
             "v": self._v(place),
-            **({} if self.fold.has_marks else {"quiet": str(int(place.quiet))}),
         }
 
     @property

@@ -83,7 +83,6 @@ class LogReader:
     """
 
     def __init__(self, topic_prefix: str, tables: Mapping[str, TableLike], *, has_marks: bool = True) -> None:
-        self.has_marks = has_marks
         self._heartbeat = None if has_marks else f'{{"row":{{"serverName":"{topic_prefix}"}}}}'.encode()
         self._tables = dict(tables)
         self._rows = {
