@@ -13,6 +13,7 @@ from pipeline.applied import Applied
 from pipeline.domain import change as c
 from pipeline.domain.alerts import Alert, AlertBook
 from pipeline.domain.levels import StockLevels, stock_levels
+from pipeline.domain.quiet import Quiet
 from pipeline.domain.sweeps import Sweeps
 from pipeline.domain.visibility import Visibility
 from pipeline.query import Engine, compile_source
@@ -30,11 +31,15 @@ class Record(Protocol):
 
 
 class Place(NamedTuple):
-    """A consistent cut: the offset of its END, and the source's position and commit time there."""
+    """A consistent cut: the offset of its END, and the source's position and commit time there.
+
+    `quiet`: there was none, and the source was found idle.
+    """
 
     offset: int
     position: c.Position
     time_ms: int
+    quiet: bool = False
 
 
 class StockFold:
@@ -52,6 +57,7 @@ class StockFold:
         self.book = AlertBook(levels)
         self.visibility = Visibility(marks=lambda table: engine.store.marks(table.name))
         self.sweeps = Sweeps(swept or {}, engine.tables, lambda name: engine.store.marks(f"{name} since its sweep"))
+        self._quiet = Quiet()
         self._ends_replay, self._older = False, dict[str, int]()
         self.place: Place | None = None
         self.events: list[Alert] = []
@@ -78,8 +84,7 @@ class StockFold:
         if type(change) is c.RowChange:
             self._row(record, change.table, change.pk, change.row)
         elif type(change) is c.End:
-            if self.visibility.end(change):
-                self._close(record.offset, change.time_ms)
+            self._end(record.offset, change)
         elif type(change) is c.SnapshotRow:
             self._snapshot_row(record, change)
         else:
@@ -117,6 +122,12 @@ class StockFold:
                 change.table.clear()
                 self.sweeps.note(change.table.name, record.offset)
                 self.quarantine.sweep(change.table.name, record.offset, record.offset)
+                if change.ends is not None:
+                    self._end(record.offset, c.End(change.ends, change.time_ms, 1))
+            case c.Begin():
+                self._quiet.is_open = True
+            case c.Heartbeat():
+                self._heartbeat(record.offset, change.time_ms)
             case c.Control(kind="day"):
                 self.today = max(self.today, str(change.value["date"]))
                 self.engine.set_today(self.today)
@@ -127,6 +138,17 @@ class StockFold:
                 self.applied_at = int(change.value["applied_at"])
             case _:
                 pass
+
+    def _end(self, offset: int, end: c.End) -> None:
+        self._quiet.is_open = False
+        if self.visibility.end(end):
+            self._close(offset, end.time_ms)
+
+    def _heartbeat(self, offset: int, time_ms: int) -> None:
+        complete = self._quiet.heartbeat(offset, time_ms)
+        if complete is not None and not self.visibility.in_snapshot:
+            # another clock than the source's: what was complete stays so
+            self._close(offset, max(complete, self.place.time_ms if self.place else 0), quiet=True)
 
     def _unread(self, record: Record, rejection: c.Rejection) -> None:
         """A record that the reader could not read; as a snapshot's row it counts as read by the snapshot."""
@@ -186,12 +208,12 @@ class StockFold:
         for name, seen in self.sweeps.end().items():
             self.engine.tables[name].keep_only(seen)
 
-    def _close(self, offset: int, time_ms: int) -> None:
+    def _close(self, offset: int, time_ms: int, *, quiet: bool = False) -> None:
         if self._ends_replay:
             self._sweep(offset)
         self.closing(self._rows)
         self._rows = 0
-        self.place = Place(offset, self.visibility.served, time_ms)
+        self.place = Place(offset, self.visibility.served, time_ms, quiet)
         groups = self._view.drain()
         if self._put_aside or self.quarantine.marks or self.quarantine.whole:
             groups = self.quarantine.settle(groups)
@@ -211,5 +233,5 @@ def new_fold(
     """An empty fold of an applied source; `swept` and `noted` as noted beside its log, `store` is where rows live."""
     engine = compile_source(applied.mapping_texts, applied.schema, applied.params, store=store)
     levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
-    reader = LogReader(topic_prefix, engine.tables)
+    reader = LogReader(topic_prefix, engine.tables, has_marks=applied.dialect == "postgres")
     return StockFold(engine, levels, reader, swept, Quarantine(engine, reader, noted or {}, applied.epoch))

@@ -247,6 +247,7 @@ class Publisher:
             "offset": str(place.offset),
             "position": str(place.position),
             "as_of": iso(place.time_ms),
+            "quiet": str(int(place.quiet)),
             "quarantined": str(len(self.fold.quarantine)),
             "v": self._v(place),
         }

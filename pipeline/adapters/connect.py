@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import requests
 import stamina
 
+from pipeline.adapters import connect_mariadb
 from pipeline.domain.errors import NotReadyError, RefusedError
 from pipeline.settings import Kafka, Source
 
@@ -39,9 +40,14 @@ class State(NamedTuple):
 
 def connector_config(broker: Kafka, source: Source, captured: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """The connector's configuration. `captured`: columns by `schema.table`; nothing else leaves the ERP."""
+    if source.is_mariadb:
+        security = _security(broker)
+        own = connect_mariadb.database(source, broker.bootstrap_servers, security)
+        own |= connect_mariadb.capture(source, captured)
+    else:
+        own = {**_database(source), **_capture(source, captured)}
     return {
-        **_database(source),
-        **_capture(source, captured),
+        **own,
         **_signals(broker, source),
         **_delivery(source),
         **_one_topic(source, sorted({table.split(".")[0] for table in captured})),
@@ -156,6 +162,8 @@ def _one_topic(source: Source, schemas: list[str]) -> dict[str, str]:
         "heartbeat": f"__debezium-heartbeat\\.{prefix}",
         "message": f"{prefix}\\.message",
     }
+    if source.is_mariadb:
+        del beside["message"]
     config = {
         "predicates": ",".join(f"is_{name}" for name in beside),
         "transforms": ",".join(["rows", "tx_key", *beside, "hoist"]),
@@ -186,15 +194,17 @@ class Connect:
     def __init__(self, kafka: Kafka) -> None:
         self._url = kafka.connect_url
 
-    def check_plugin(self) -> None:
-        """Raise RefusedError unless Debezium's PostgreSQL connector is installed."""
-        if PLUGIN not in {p["class"] for p in self._ask("GET", "/connector-plugins").json()}:
-            what = f"Kafka Connect at {self._url} has no {PLUGIN}"
-            raise RefusedError(what, "unpack debezium-connector-postgres into a folder of its plugin.path, restart it")
+    def check_plugin(self, config: Mapping[str, str]) -> None:
+        """Raise RefusedError unless the connector that `config` names is installed."""
+        plugin = config["connector.class"]
+        if plugin not in {p["class"] for p in self._ask("GET", "/connector-plugins").json()}:
+            jar = f"debezium-connector-{'mariadb' if plugin == connect_mariadb.PLUGIN else 'postgres'}"
+            what = f"Kafka Connect at {self._url} has no {plugin}"
+            raise RefusedError(what, f"unpack {jar} into a folder of its plugin.path, restart it")
 
     def validate(self, config: Mapping[str, str]) -> None:
         """Let Connect and Debezium judge `config`: RefusedError with every field's complaint. Changes nothing."""
-        name = PLUGIN.rpartition(".")[2]
+        name = config["connector.class"].rpartition(".")[2]
         answer = self._ask("PUT", f"/connector-plugins/{name}/config/validate", {"name": "validate", **config}).json()
         wrong = [(c["value"]["name"], e) for c in answer["configs"] for e in c["value"]["errors"]]
         if wrong:

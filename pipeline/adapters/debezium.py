@@ -4,6 +4,7 @@ Keys end with the table's name (`ByLogicalTableRouter`), so one look-up on the t
 value: rows in one typed pass, straight into the engine's row.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Literal, Protocol
@@ -15,6 +16,7 @@ from pipeline.domain.change import (
     Change,
     Control,
     End,
+    Heartbeat,
     Mark,
     Nothing,
     Position,
@@ -45,7 +47,20 @@ class _Source(msgspec.Struct, gc=False):
     snapshot: str | bool | None = None
     table: str = ""
     schema: str = ""
+    db: str = ""
     lsn: int | None = None
+    gtid: str | None = None
+    file: str = ""
+    pos: int = 0
+
+    @property
+    def position(self) -> Position | None:
+        """Where in the source: PostgreSQL's LSN, MariaDB's GTID, or where in its binlog a snapshot was taken."""
+        if self.lsn is not None:
+            return Position(self.lsn)
+        if self.gtid:
+            return Position.parse(self.gtid)
+        return Position(0, f"{self.file}:{self.pos}") if self.file else None
 
 
 class _Stamp(msgspec.Struct, gc=False):
@@ -65,9 +80,13 @@ class _Other(msgspec.Struct, gc=False):
 
 
 class LogReader:
-    """Reads one source's log. `tables`: name as the connector has it (`schema.table`) -> the engine's table."""
+    """Reads one source's log. `tables`: name as the connector has it (`schema.table`) -> the engine's table.
 
-    def __init__(self, topic_prefix: str, tables: Mapping[str, TableLike]) -> None:
+    `has_marks`: the source is asked for a mark in its change log every second; else its heartbeats are told.
+    """
+
+    def __init__(self, topic_prefix: str, tables: Mapping[str, TableLike], *, has_marks: bool = True) -> None:
+        self._heartbeat = None if has_marks else f'{{"row":{{"serverName":"{topic_prefix}"}}}}'.encode()
         self._tables = dict(tables)
         self._rows = {
             f'"{topic_prefix}.{name}"}}}}'.encode(): _row_reader(table) for name, table in self._tables.items()
@@ -85,7 +104,9 @@ class LogReader:
             return Rejection("a record without a key")
         rows = self._rows.get(key[key.rfind(b":") + 1 :])
         try:
-            return rows(key, value) if rows is not None else self._read_other(value)
+            if rows is not None:
+                return rows(key, value)
+            return self._read_other(value, is_heartbeat=key == self._heartbeat)
         except (msgspec.DecodeError, ValueError, RecursionError) as e:
             return Rejection(reason_of(e), self._table_of(key))
 
@@ -105,28 +126,29 @@ class LogReader:
         # a key that does not end with the table's name ends with a value
         return tail.strip(b'"}').decode(errors="replace") if head.endswith(TABLE_FIELD) else ""
 
-    def _read_other(self, value: bytes | None) -> Change:
+    def _read_other(self, value: bytes | None, *, is_heartbeat: bool) -> Change:
         if value is None:
             return Nothing()
         o = self._other(value)
         if o.status == "END":
-            lsn = o.id.rpartition(":")[2]
-            if not lsn.isdecimal():
-                raise ValueError("END without a position")
-            return End(Position(int(lsn)), o.ts_ms, o.event_count or 0)
+            return End(_commit(o.id), o.ts_ms, o.event_count or 0)
         if o.status == "BEGIN":
             return Begin()
         if o.control:
             return Control(o.control, self._control(value))
-        return self._read_operation(o) if o.op else Nothing()
+        if o.op:
+            return self._read_operation(o)
+        return Heartbeat(o.ts_ms) if is_heartbeat else Nothing()
 
     def _read_operation(self, o: _Other) -> Change:
         source = o.source or _Source()
         if o.op == "m":
             return Mark(source.ts_ms)
-        table = self._tables.get(f"{source.schema}.{source.table}")
+        table = self._tables.get(f"{source.schema or source.db}.{source.table}")
+        if o.op == "t" and table is not None:
+            return Truncated(table, source.position, source.ts_ms) if source.gtid else Truncated(table)
         if o.op == "t":
-            return Truncated(table) if table is not None else Nothing()
+            return Nothing()
         return Rejection(f"op {o.op!r} under a key that is no captured table's", source.table)
 
 
@@ -152,8 +174,7 @@ def _row_reader(table: TableLike) -> Read:
         if event.op != "r":
             return RowChange(table, None, row)
         source = stamp(value).source
-        position = Position(source.lsn) if source.lsn is not None else None
-        return SnapshotRow(table, pk_of(row), row, str(source.snapshot or ""), position, source.ts_ms)
+        return SnapshotRow(table, pk_of(row), row, str(source.snapshot or ""), source.position, source.ts_ms)
 
     return read
 
@@ -170,10 +191,20 @@ def _salvage_value(found: Salvaged, event: dict[str, Any]) -> None:
         found.row = after
     if not isinstance(source, dict):
         return
-    lsn, time_ms = source.get("lsn"), source.get("ts_ms")
-    found.position = Position(lsn) if type(lsn) is int else None
-    found.time_ms = time_ms if type(time_ms) is int else 0
+    with contextlib.suppress(msgspec.ValidationError):
+        said = msgspec.convert(source, _Source)
+        found.position, found.time_ms = said.position, said.ts_ms
     found.stage = str(source.get("snapshot") or "true") if event.get("op") == "r" else ""
+
+
+def _commit(transaction: str) -> Position:
+    """The commit's position: PostgreSQL names a transaction `txid:lsn`, MariaDB by its GTID."""
+    lsn = transaction.rpartition(":")[2]
+    if lsn.isdecimal():
+        return Position(int(lsn))
+    if transaction.count("-") != 2:
+        raise ValueError("END without a position")
+    return Position.parse(transaction)
 
 
 def reason_of(e: Exception) -> str:

@@ -1,55 +1,33 @@
-"""The ERP's database: its catalog, its own answer to a mapping query, and a mark in its change log. Never written to.
+"""The ERP's database: its catalog, its own answer to a mapping query, a mark in its change log. Never written to.
 
-PostgreSQL for now; what differs between databases is the SQL in this module and in `erp_preflight`.
+PostgreSQL and MariaDB; what differs is here, in their catalogs (`erp_postgres`, `erp_mysql`) and in what is asked of
+them before capture (`erp_preflight`, `erp_mysql_preflight`).
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from pipeline.domain.catalog import Catalog, Column, Table
+from pipeline.adapters import erp_mysql, erp_postgres
+from pipeline.domain.catalog import Catalog
 from pipeline.domain.errors import NotReadyError, RefusedError
 from pipeline.query import BadValueError
 from pipeline.settings import Source
 
 CONNECT_TIMEOUT_S = 5
 
-# From pg_catalog, not information_schema: that one hides what the least-privilege role may not select.
-_TABLES = """
-  SELECT c.oid, n.nspname || '.' || c.relname AS name
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = ANY (current_schemas(false))
-    AND (CAST(:tables AS text[]) IS NULL OR n.nspname || '.' || c.relname = ANY (:tables))
-"""
-_COLUMNS = f"""
-  WITH t AS ({_TABLES})
-  SELECT t.name, a.attname,
-         CASE y.typtype WHEN 'd' THEN format_type(y.typbasetype, y.typtypmod)
-                        ELSE format_type(a.atttypid, a.atttypmod) END,
-         NOT a.attnotnull, NULLIF(k.collname, 'default')
-  FROM t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
-  JOIN pg_type y ON y.oid = a.atttypid LEFT JOIN pg_collation k ON k.oid = a.attcollation
-  ORDER BY t.name, a.attnum
-"""  # noqa: S608 - two constants of this module
-# A partial or computed unique index promises nothing about the columns alone; INCLUDEd columns are no key.
-_KEYS = f"""
-  WITH t AS ({_TABLES})
-  SELECT t.name, i.indisprimary, array_agg(CAST(a.attname AS text) ORDER BY k.place)
-  FROM t JOIN pg_index i ON i.indrelid = t.oid
-  CROSS JOIN LATERAL unnest(CAST(i.indkey AS int2[])) WITH ORDINALITY AS k(attnum, place)
-  JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.attnum
-  WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
-  GROUP BY t.name, i.indexrelid, i.indisprimary ORDER BY t.name, i.indexrelid
-"""  # noqa: S608 - two constants of this module
-
 # The planner orders up to this many joined tables by their cost; by default it takes those beyond 8 as written.
 _SESSION = """
   SELECT set_config('TimeZone', :zone, true), set_config('join_collapse_limit', '12', true)
 """
+
+_SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+_NAMES = {1044, 1054, 1064, 1142, 1143, 1146, 1305, 1370}  # MariaDB: a name, a right, the syntax
+_DENIED = 1045
 
 T = TypeVar("T")
 Group = tuple[tuple[Any, ...], int, tuple[int, ...]]
@@ -68,47 +46,50 @@ class View(Protocol):
 @contextmanager
 def connect(source: Source, **options: Any) -> Iterator[sa.Connection]:
     """A connection as the capture role, one transaction. NotReadyError when there is none to be had."""
-    url = sa.make_url(source.database).set(drivername="postgresql+psycopg", password=source.secret)
-    arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "onhand"}
+    driver, name = (
+        ("mysql+pymysql", "program_name") if source.is_mariadb else ("postgresql+psycopg", "application_name")
+    )
+    url = sa.make_url(source.database).set(drivername=driver, password=source.secret)
+    arguments = {"connect_timeout": CONNECT_TIMEOUT_S, name: "onhand"}
     engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=arguments)
     try:
         connection = engine.connect().execution_options(**options)
     except OperationalError as e:
-        raise _unreachable(source, url, str(e.orig)) from None
+        raise _unreachable(source, url, e) from None
     with connection:
         yield connection
 
 
-def _unreachable(source: Source, url: sa.URL, said: str) -> NotReadyError:
-    where = f"{url.host}:{url.port or 5432}/{url.database}"
+def _unreachable(source: Source, url: sa.URL, e: OperationalError) -> NotReadyError:
+    where = f"{url.host}:{url.port or source.default_port}/{url.database}"
+    said = str(e.orig.args[-1] if source.is_mariadb and e.orig is not None else e.orig)
     reason = said.strip().splitlines()[0].rpartition("failed: ")[2]
     fix = f"correct database in [sources.{source.name}], or start the server"
-    if "password" in said or "authentication" in said:
+    if "password" in said or "authentication" in said or _code(e) == _DENIED:
         fix = f"write the password of {url.username} into the password_file of [sources.{source.name}]"
     return NotReadyError(f"source {source.name}: no connection to {where} as {url.username}: {reason}", fix)
 
 
 def inspect(source: Source, tables: Collection[str] | None = None) -> Catalog:
     """The catalog of `tables` (`schema.table`), or of every table on the role's search path."""
-    bound = {"tables": None if tables is None else list(tables)}
     with connect(source) as c:
-        columns = c.execute(sa.text(_COLUMNS), bound).all()
-        keys = c.execute(sa.text(_KEYS), bound).all()
-    if not columns and tables is None:
+        catalog = erp_mysql.inspect(c, tables) if source.is_mariadb else erp_postgres.inspect(c, tables)
+    if not catalog.tables and tables is None:
         role = sa.make_url(source.database).username
-        fix = f"as a superuser: GRANT USAGE ON SCHEMA public TO {role};  (or name the ERP's database in `database`)"
+        grant = "GRANT SELECT ON the mapped tables" if source.is_mariadb else "GRANT USAGE ON SCHEMA public"
+        fix = f"as a superuser: {grant} TO {role};  (or name the ERP's database in `database`)"
         raise NotReadyError(f"source {source.name}: {role} sees no table in its search path", fix)
-    return Catalog.of("postgres", *(_table(name, list(rows), keys) for name, rows in groupby(columns, lambda r: r[0])))
-
-
-def _table(name: str, rows: list[Any], keys: Collection[Any]) -> Table:
-    primary = next((tuple(k[2]) for k in keys if k[0] == name and k[1]), ())
-    unique = tuple(tuple(k[2]) for k in keys if k[0] == name and not k[1])
-    return Table(name, {r[1]: Column(*r[1:]) for r in rows}, primary, unique)
+    return catalog
 
 
 def mark(source: Source, text: str) -> int:
-    """Write `text` into the database's change log (not into any table); its position, an LSN as a number."""
+    """A position, as its order, at which all that is committed by now is in the database's change log.
+
+    PostgreSQL: `text` is written into that log (not into any table). MariaDB: its last GTID.
+    """
+    if source.is_mariadb:
+        with connect(source) as c:
+            return erp_mysql.last_gtid(c).order
     emit = sa.text("SELECT pg_logical_emit_message(true, :prefix, :text) - CAST('0/0' AS pg_lsn)")
     with connect(source) as c, c.begin():
         return int(c.execute(emit, {"prefix": source.topic_prefix, "text": text}).scalar_one())
@@ -122,7 +103,7 @@ def read_groups(source: Source, view: View) -> list[Group]:
 def read(source: Source, queries: Sequence[str], from_erp: Callable[[Any], T]) -> list[list[T]]:
     """Each query's answer, all of one consistent read, in the source's time zone."""
     with connect(source, isolation_level="REPEATABLE READ", postgresql_readonly=True) as c:
-        c.execute(sa.text(_SESSION), {"zone": source.time_zone})
+        _begin(source, c)
         try:
             # without parameters a % in the pack's SQL stays what it is
             c.execution_options(no_parameters=True)
@@ -136,9 +117,25 @@ def read(source: Source, queries: Sequence[str], from_erp: Callable[[Any], T]) -
             ) from None
 
 
+def _begin(source: Source, c: sa.Connection) -> None:
+    if source.is_mariadb:
+        # an offset: the server may not have loaded the names of zones
+        c.execute(sa.text("SET time_zone = :zone"), {"zone": datetime.now(source.zone).isoformat()[-6:]})
+        c.exec_driver_sql(_SNAPSHOT)
+    else:
+        c.execute(sa.text(_SESSION), {"zone": source.time_zone})
+
+
+def _code(e: DBAPIError) -> Any:
+    return e.orig.args[0] if e.orig is not None and e.orig.args else None
+
+
 def _failed(source: Source, e: DBAPIError) -> RefusedError:
-    """Class 42 (a name, a right, the syntax) may be quoted; the text of any other error may hold a row's value."""
+    """A name, a right or the syntax may be quoted; the text of any other error may hold a row's value."""
     state = getattr(e.orig, "sqlstate", None) or ""
-    says = str(e.orig).splitlines()[0] if state.startswith("42") else f"SQLSTATE {state}"
+    if source.is_mariadb:
+        says = str(e.orig.args[-1]) if e.orig is not None and _code(e) in _NAMES else f"error {_code(e)}"
+    else:
+        says = str(e.orig).splitlines()[0] if state.startswith("42") else f"SQLSTATE {state}"
     fix = f"onhand apply {source.name}   (it names the missing right, or what changed in the ERP)"
     return RefusedError(f"source {source.name}: the ERP's database refuses the mapping query: {says}", fix)

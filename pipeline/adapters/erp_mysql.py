@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, SAWarning
 
 from pipeline.domain.catalog import Catalog, Column, Table
+from pipeline.domain.change import Position
 from pipeline.domain.errors import RefusedError
 
 # A view has no rows in the log. `name` and the rest in this order, as MySQL 8 answers with names in capitals.
@@ -37,6 +38,15 @@ def inspect(connection: sa.Connection, tables: Collection[str] | None = None) ->
     rows = groupby(connection.exec_driver_sql(_COLUMNS).all(), lambda r: r[0])
     wanted = ((f"{database}.{short}", list(r)) for short, r in rows)
     return Catalog.of("mysql", *(_table(inspector, n, r) for n, r in wanted if tables is None or n in tables))
+
+
+def last_gtid(connection: sa.Connection) -> Position:
+    """The GTID of the last transaction in the binlog. Raises RefusedError where there are several domains, or none."""
+    gtids = str(connection.exec_driver_sql("SELECT @@gtid_binlog_pos").scalar_one())
+    if gtids.count("-") != 2:
+        what = f"the binlog has no one order: @@gtid_binlog_pos is {gtids!r}, wanted one domain"
+        raise RefusedError(what, "let all that write to this server do so under one gtid_domain_id")
+    return Position.parse(gtids)
 
 
 def _table(inspector: sa.Inspector, name: str, rows: Sequence[Any]) -> Table:

@@ -1,34 +1,31 @@
 """Is the ERP's database ready to be captured? Asked before anything is set up; each lack with the SQL that mends it."""
 
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from pipeline.adapters import erp_mysql_preflight
 from pipeline.adapters.erp import connect
+from pipeline.adapters.lack import Captured, Lack
 from pipeline.domain.catalog import Catalog
 from pipeline.domain.errors import RefusedError
 from pipeline.settings import Source
 
-Captured = Mapping[str, tuple[str, ...]]
 PUBLISHED = ("insert", "update", "delete", "truncate")
 _COLUMN_LISTS = 150000  # PostgreSQL 15 publishes chosen columns; before that always whole rows
 _LONG_S = 1.0  # a transaction still open after this long holds up a new slot noticeably
 _PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]  # SQLAlchemy's dialects carry no types
 
 
-class Lack(NamedTuple):
-    """What is missing and the SQL (or the step) that mends it."""
-
-    what: str
-    fix: str
-
-
 def preflight(source: Source, catalog: Catalog, captured: Captured) -> list[str]:
     """Raise RefusedError naming every lack at once; return warnings."""
     with connect(source) as c:
+        if source.is_mariadb:
+            if lacks := erp_mysql_preflight.lacks(c, catalog, captured):
+                raise _refused(source, lacks)
+            return erp_mysql_preflight.warnings(c)
         lacks = [
             *_wal_level(c),
             *_role(c),
@@ -43,7 +40,9 @@ def preflight(source: Source, catalog: Catalog, captured: Captured) -> list[str]
 
 
 def slot_exists(source: Source) -> bool:
-    """True when the server keeps the source's changes."""
+    """True when the server keeps the source's changes. MariaDB keeps them for a time; past it the connector fails."""
+    if source.is_mariadb:
+        return True
     with connect(source) as c:
         return _has_slot(c, source)
 
@@ -208,5 +207,7 @@ def _open_transactions(c: sa.Connection) -> list[str]:
 
 def waiting_for(source: Source) -> list[str]:
     """The open transactions that hold up a new slot now."""
+    if source.is_mariadb:
+        return []
     with connect(source) as c:
         return _open_transactions(c)

@@ -14,7 +14,7 @@ from pipeline.adapters.connect import Connect, connector_config
 from pipeline.applied import Applied, Text
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, say
 from pipeline.domain.catalog import Catalog
-from pipeline.domain.errors import NotReadyError, PackError, RefusedError
+from pipeline.domain.errors import NotReadyError, PackError, RefusedError, UsageError
 from pipeline.pack import Pack
 from pipeline.query import compile_source
 from pipeline.settings import Settings, Source
@@ -54,6 +54,9 @@ def prepare(settings: Settings, source: Source) -> Plan:
     pack.load(source.pack, source.params)  # a wrong pack is told before any server is asked
     catalog = erp.inspect(source)
     chosen = pack.load(source.pack, source.params, catalog)
+    if chosen.dialect != catalog.dialect:
+        what = f"pack {chosen.name} speaks {chosen.dialect}, the database of [sources.{source.name}] {catalog.dialect}"
+        raise UsageError(what, "name a pack of that dialect, or correct the address in `database`")
     if chosen.stock["usable"] is not None:
         raise PackError("[stock] usable is not served yet", "leave it out: all stock is usable then", chosen.name)
     catalog = chosen.complete(catalog)
@@ -63,7 +66,7 @@ def prepare(settings: Settings, source: Source) -> Plan:
     served.check_server(settings.redis.address, settings.redis.secret)
     connector = connector_config(settings.kafka, source, captured)
     connect = Connect(settings.kafka)
-    connect.check_plugin()
+    connect.check_plugin(connector)
     connect.validate(connector)
     return Plan(source, chosen, catalog, captured, connector, fresh, warnings)
 

@@ -134,10 +134,20 @@ class _Answer:
 
 
 class Comparison:
-    """One source's served stock against the ERP's. `say` is told when the feed stays behind."""
+    """One source's served stock against the ERP's. `say` is told when the feed stays behind.
 
-    def __init__(self, source: Source, applied: Applied, reader: Reader, say: Callable[[str], None]) -> None:
-        self.source, self.applied, self.reader, self._say = source, applied, reader, say
+    `log_end`: the offset the log's next record gets.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        applied: Applied,
+        reader: Reader,
+        log_end: Callable[[], int],
+        say: Callable[[str], None],
+    ) -> None:
+        self.source, self.applied, self.reader, self._log_end, self._say = source, applied, reader, log_end, say
         self.engine = compile_source(applied.mapping_texts, applied.schema, applied.params)
         self.view = self.engine.views["stock"]
         (text,) = [t for t in applied.mapping_texts if t.kind == "stock"]
@@ -248,11 +258,12 @@ class Comparison:
     def _wait_for(self, mark: int) -> None:
         """Until readers see everything up to `mark`; a feed that stays behind is compared as it is."""
         until = self._deadline if self._behind else max(self._deadline, time.monotonic() + _GRACE_S)
+        end = self._log_end() if self.source.is_mariadb else 0
         while True:
             meta = self.reader.meta()
             self.position = meta.get("position", _NOWHERE)
             behind = mark - Position.parse(self.position).order
-            if behind <= 0 and "v" in meta:
+            if (behind <= 0 or _idle_since(end, meta)) and "v" in meta:
                 return
             if time.monotonic() > until:
                 break
@@ -262,9 +273,15 @@ class Comparison:
             raise NotReadyError(what, f"onhand worker {self.source.name}   (or verify again with a longer --timeout)")
         if not self._behind:
             self._behind = True
+            unit = "transactions" if self.source.is_mariadb else "bytes"
             self._say(
-                f"the feed is behind the ERP: served up to {self.position}, {behind} bytes of its change log to go"
+                f"the feed is behind the ERP: served up to {self.position}, {behind} {unit} of its change log to go"
             )
+
+
+def _idle_since(end: int, meta: Mapping[str, str]) -> bool:
+    """Whether the source was found idle after the log's end at that time: both heartbeats stand behind it."""
+    return meta.get("quiet") == "1" and int(meta["offset"]) > end
 
 
 def _shared(prefix: str, names: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from pipeline.adapters import sources
+from pipeline.adapters import kafka, sources
 from pipeline.cli.behind import Place, Row, Stamp, Sums, document_numbers, read_rows, stamps
 from pipeline.cli.common import Output, OutputOption, emit, load_source, reader, say, seconds
 from pipeline.cli.comparison import PAUSE_S, STANDS, Comparison, equal, item_scope, numbers
@@ -48,7 +48,9 @@ def explain(
     patience = seconds("--timeout", timeout)
     settings, chosen = load_source(ctx, source)
     served = reader(settings, chosen)
-    comparison = Comparison(chosen, sources.load_applied(settings.kafka, chosen.name), served, say)
+    applied = sources.load_applied(settings.kafka, chosen.name)
+    log_end = partial(kafka.end_offset, settings.kafka, applied.topics["log"])
+    comparison = Comparison(chosen, applied, served, log_end, say)
     found = find(comparison, item, warehouse, patience)
     told = found.rows if output is Output.JSON else found.rows[:limit]
     when = stamps(settings.kafka, comparison, found.rows, whole=whole_log)

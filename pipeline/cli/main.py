@@ -20,7 +20,9 @@ from pipeline.cli.common import quiet_libraries, say
 from pipeline.domain.errors import OnhandError
 
 MARKUP: Final = "rich"
-COMMANDS = ("apply", "worker", "status", "get", "explain", "as-of", "verify", "export", "diff", "quarantine", "demo", "pack")
+COMMANDS = (
+    "apply", "worker", "status", "get", "explain", "as-of", "verify", "export", "diff", "quarantine", "demo", "pack",
+)  # fmt: skip
 """Each is a module of `pipeline.cli` with a function of its name, or an `app` of several commands."""
 
 

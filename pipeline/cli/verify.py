@@ -4,13 +4,14 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import prometheus_client
 import typer
 
 from pipeline import telemetry
-from pipeline.adapters import sources
+from pipeline.adapters import kafka, sources
 from pipeline.adapters.served import Reader
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, reader, say, seconds
 from pipeline.cli.comparison import Both, Comparison, Outcome, Scope, item_scope
@@ -75,7 +76,8 @@ def verify(
 def _once(task: Task, first: int) -> Outcome:
     """One comparison, told; its outcome after a repair."""
     applied = sources.load_applied(task.settings.kafka, task.source.name)
-    comparison = Comparison(task.source, applied, task.reader, say)
+    log_end = partial(kafka.end_offset, task.settings.kafka, applied.topics["log"])
+    comparison = Comparison(task.source, applied, task.reader, log_end, say)
     scope = _scope(task, first)
     found = final = comparison.run(scope, task.patience)
     if task.item is not None and not found.keys:

@@ -9,18 +9,25 @@ from typing import Any, NamedTuple
 
 
 class Position(NamedTuple):
-    """A place in a PostgreSQL source: the log sequence number, ordered as an int, written as `0/1A2B3C`."""
+    """A place in the source, ordered by `order`.
+
+    PostgreSQL: the log sequence number, written as `0/1A2B3C`. MariaDB: a GTID's sequence number, written as the GTID,
+    `name` (domain-server-sequence); a snapshot's is below them all and is written `file:position`.
+    """
 
     order: int
+    name: str = ""
 
     def __str__(self) -> str:
-        return f"{self.order >> 32:X}/{self.order & 0xFFFFFFFF:X}"
+        return self.name or f"{self.order >> 32:X}/{self.order & 0xFFFFFFFF:X}"
 
     @classmethod
     def parse(cls, text: str) -> "Position":
         """The inverse of `str`. Raises ValueError."""
-        high, _, low = text.partition("/")
-        return cls((int(high, 16) << 32) + int(low, 16))
+        high, slash, low = text.partition("/")
+        if slash:
+            return cls((int(high, 16) << 32) + int(low, 16))
+        return cls(0 if ":" in text else int(text.rpartition("-")[2]), text)
 
 
 @dataclass(slots=True)
@@ -46,9 +53,11 @@ class SnapshotRow:
 
 @dataclass(slots=True)
 class Truncated:
-    """Every row of a table is gone."""
+    """Every row of a table is gone. `ends`: the position of a TRUNCATE that is a transaction of its own (MariaDB)."""
 
     table: Any
+    ends: Position | None = None
+    time_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -68,6 +77,13 @@ class End:
 @dataclass(slots=True)
 class Mark:
     """A logical message: commit order up to here is complete at `time_ms`."""
+
+    time_ms: int
+
+
+@dataclass(slots=True)
+class Heartbeat:
+    """The capture of a source without marks is alive at `time_ms`, by its own clock (see `quiet`)."""
 
     time_ms: int
 
@@ -108,4 +124,4 @@ class Salvaged:
     time_ms: int = 0
 
 
-Change = RowChange | SnapshotRow | Truncated | Begin | End | Mark | Control | Nothing | Rejection
+Change = RowChange | SnapshotRow | Truncated | Begin | End | Mark | Heartbeat | Control | Nothing | Rejection

@@ -1,6 +1,6 @@
 """The same query for some items only: one plain SELECT a branch, so that the ERP finds the rows by its indexes.
 
-A WITH query that is named twice is computed whole before anything is filtered; a branch has none. PostgreSQL's SQL.
+A WITH query that is named twice is computed whole before anything is filtered; a branch has none.
 """
 
 import hashlib
@@ -11,15 +11,13 @@ from typing import Any
 from sqlglot import exp
 
 from pipeline.domain.catalog import Catalog
-from pipeline.query.layout import TablePlan
+from pipeline.query.keyed_sql import Sql, text_of
 from pipeline.query.parse import Params, parse_query
 from pipeline.query.place import MappingText
 from pipeline.query.plan import Branch, Join, Planner
-from pipeline.query.render import for_literal
 
 Group = tuple[tuple[Any, ...], int, tuple[int, ...]]
 SLOTS = 10_000
-_BLANKS = " \t\n\r\v\f\x1c\x1d\x1e\x1f"  # ASCII of what ends a code without being part of it, as str.rstrip has it
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,7 @@ class KeyedBranch:
     """One branch of a query; `table` and `key` say which rows it begins with, as the catalog names them."""
 
     branch: Branch
+    sql: Sql
     names: tuple[str, ...]
     table: str
     key: tuple[str, ...]
@@ -68,19 +67,20 @@ class KeyedBranch:
         """The first table's primary key and one key column of the query, of the rows with these primary keys."""
         branch = self.branch
         pk = [exp.column(c, table=branch.root) for c in branch.tables[branch.root].pk]
-        wanted = exp.Tuple(expressions=[_text(e) for e in pk]) if len(pk) > 1 else _text(pk[0])
-        listed = ", ".join(_row(key) for key in keys)
-        columns = ", ".join(_sql(e) for e in (*pk, branch.keys[self.names.index(column)]))
-        return f"SELECT {columns} {_source(branch)} WHERE {_all([*branch.conditions])} AND {_sql(wanted)} IN ({listed})"
+        wanted = exp.Tuple(expressions=[text_of(e) for e in pk]) if len(pk) > 1 else text_of(pk[0])
+        listed = ", ".join(self.sql.row(key) for key in keys)
+        columns = ", ".join(self.sql.of(e) for e in (*pk, branch.keys[self.names.index(column)]))
+        where = f"{self.sql.all(branch.conditions)} AND {self.sql.of(wanted)} IN ({listed})"
+        return f"SELECT {columns} {self.sql.source(branch)} WHERE {where}"
 
     def _select(self, items: Items, pk: Sequence[exp.Expr], thorough: bool) -> str:
         branch = self.branch
-        columns = [f"{_sql(e)} AS p{i}" for i, e in enumerate(pk)]
-        columns += [f"{_sql(e)} AS k{i}" for i, e in enumerate(branch.keys)]
+        columns = [f"{self.sql.of(e)} AS p{i}" for i, e in enumerate(pk)]
+        columns += [f"{self.sql.of(e)} AS k{i}" for i, e in enumerate(branch.keys)]
         columns += ["1 AS n"] if pk else []
-        columns += [f"{_amount(e)} AS a{i}" for i, e in enumerate(branch.amounts)]
-        where = [_all(branch.conditions), *self._wanted(items, thorough)]
-        return f"SELECT {', '.join(columns)} {_source(branch)} WHERE {' AND '.join(where)}"
+        columns += [f"{self.sql.amount(e)} AS a{i}" for i, e in enumerate(branch.amounts)]
+        where = [self.sql.all(branch.conditions), *self._wanted(items, thorough)]
+        return f"SELECT {', '.join(columns)} {self.sql.source(branch)} WHERE {' AND '.join(where)}"
 
     def _wanted(self, items: Items, thorough: bool) -> list[str]:
         ident = self.branch.keys[self.names.index("item_id")] if "item_id" in self.names else None
@@ -89,14 +89,14 @@ class KeyedBranch:
         found = [f"({' OR '.join(tests)})" if tests else "FALSE"]
         join = self._by_label(label)
         if join and not items.ids:
-            found.append(f"{_sql(join.pairs[0][1])} = ANY (ARRAY({self._holders(join, found[0])}))")
+            found.append(self.sql.among(join.pairs[0][1], self._holders(join, found[0])))
         return found
 
     def _labelled(self, label: exp.Expr, items: Items, thorough: bool) -> str:
         if items.slots:
-            return f"{_slot(label)} BETWEEN {items.slots[0]} AND {items.slots[1] - 1}"
+            return f"{self.sql.slot(label, SLOTS)} BETWEEN {items.slots[0]} AND {items.slots[1] - 1}"
         if thorough and items.codes:
-            return f"rtrim({_sql(_text(label))}, {_blanks()}) IN ({_listed(items.codes)})"
+            return f"{self.sql.code(label)} IN ({self.sql.listed(items.codes)})"
         return self._in(label, items.codes)
 
     def _identified(self, ident: exp.Expr | None, items: Items) -> str:
@@ -106,9 +106,9 @@ class KeyedBranch:
         """`value IN (texts)`, in the column's own type wherever that lets the ERP use an index."""
         if self._kind(value) == "number":
             numbers = sorted(t for t in texts if t.removeprefix("-").isdecimal() and t.isascii())
-            return f"{_sql(value)} IN ({', '.join(numbers)})" if numbers else ""
-        text = value if self._kind(value) == "text" else _text(value)
-        return f"{_sql(text)} IN ({listed})" if (listed := _listed(texts)) else ""
+            return f"{self.sql.of(value)} IN ({', '.join(numbers)})" if numbers else ""
+        text = value if self._kind(value) == "text" else text_of(value)
+        return f"{self.sql.of(text)} IN ({listed})" if (listed := self.sql.listed(texts)) else ""
 
     def _kind(self, value: exp.Expr) -> str:
         if not isinstance(value, exp.Column):
@@ -124,9 +124,9 @@ class KeyedBranch:
         return found[0] if found and isinstance(found[0].pairs[0][1], exp.Column) else None
 
     def _holders(self, join: Join, wanted: str) -> str:
-        """An uncorrelated subquery: run once and before the rest, whatever order the planner finds for the joins."""
-        column = _sql(exp.column(join.pairs[0][0], table=join.alias))
-        return f"SELECT {column} FROM {_named(join.table)} AS {join.alias} WHERE {wanted}"  # noqa: S608
+        """The values to look up."""
+        column = self.sql.of(exp.column(join.pairs[0][0], table=join.alias))
+        return f"SELECT {column} FROM {self.sql.table(join.table)} AS {join.alias} WHERE {wanted}"  # noqa: S608
 
 
 def keyed(text: MappingText, catalog: Catalog, params: Params) -> list[KeyedBranch]:
@@ -134,7 +134,7 @@ def keyed(text: MappingText, catalog: Catalog, params: Params) -> list[KeyedBran
     plan = Planner(parse_query(text, catalog, params), {}).plan()
     roots = [b.tables[b.root] for b in plan.branches]
     return [
-        KeyedBranch(b, plan.keys, t.table.name, tuple(t.column(c).name for c in t.pk))
+        KeyedBranch(b, Sql(catalog.dialect), plan.keys, t.table.name, tuple(t.column(c).name for c in t.pk))
         for b, t in zip(plan.branches, roots, strict=True)
     ]
 
@@ -146,52 +146,3 @@ def added(groups: Iterable[Group]) -> list[Group]:
         held = found.get(key, (0,) * (1 + len(sums)))
         found[key] = tuple(a + b for a, b in zip(held, (count, *sums), strict=True))
     return [(key, count, tuple(sums)) for key, (count, *sums) in found.items()]
-
-
-def _sql(e: exp.Expr) -> str:
-    return e.sql("postgres", identify=True)
-
-
-def _text(e: exp.Expr) -> exp.Expr:
-    return exp.cast(e.copy(), "text")
-
-
-def _amount(e: exp.Expr) -> str:
-    # alone, without the arms beside it, NULL would be a text
-    return _sql(exp.cast(e.copy(), "numeric") if isinstance(e, exp.Null) else e)
-
-
-def _named(table: TablePlan) -> str:
-    schema, _, name = table.table.name.rpartition(".")
-    return _sql(exp.table_(name, db=schema or None))
-
-
-def _source(branch: Branch) -> str:
-    parts = [f"FROM {_named(branch.tables[branch.root])} AS {branch.root}"]
-    for join in branch.joins:
-        keys = [f"{_sql(exp.column(c, table=join.alias))} = {_sql(e)}" for c, e in join.pairs]
-        on = " AND ".join([*keys, *(f"({_sql(e)})" for e in join.rest)])
-        parts.append(f"{'LEFT ' if join.left else ''}JOIN {_named(join.table)} AS {join.alias} ON {on}")
-    return " ".join(parts)
-
-
-def _all(conditions: Sequence[exp.Expr]) -> str:
-    return " AND ".join(f"({_sql(e)})" for e in conditions) or "TRUE"
-
-
-def _listed(texts: Iterable[str]) -> str:
-    return ", ".join(for_literal(t, "postgres") for t in sorted(texts))
-
-
-def _row(key: tuple[object, ...]) -> str:
-    listed = ", ".join(for_literal(str(k), "postgres") for k in key)
-    return f"({listed})" if len(key) > 1 else listed
-
-
-def _blanks() -> str:
-    return for_literal(_BLANKS, "postgres")
-
-
-def _slot(label: exp.Expr) -> str:
-    code = f"NULLIF(rtrim({_sql(_text(label))}, {_blanks()}), '')"
-    return f"('x' || left(md5(convert_to({code}, 'UTF8')), 8))::bit(32)::bigint % {SLOTS}"

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
+from zlib import crc32
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -27,8 +28,10 @@ def _without_password(url: str) -> str:
 
 def _database(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme != "postgresql" or not (parts.hostname and parts.username and parts.path.strip("/")):
-        raise ValueError("is not a database address; write 'postgresql://ROLE@HOST:PORT/DATABASE'")
+    if parts.scheme not in {"postgresql", "mariadb"} or not (
+        parts.hostname and parts.username and parts.path.strip("/")
+    ):
+        raise ValueError("is not a database address; write 'postgresql://ROLE@HOST:PORT/DATABASE' or mariadb://..")
     return _without_password(url)
 
 
@@ -144,7 +147,7 @@ class Source(_Section):
     pack: str = Field(min_length=1)
     """A folder of connectors/, or the path of a pack of your own."""
     database: Annotated[str, AfterValidator(_database)]
-    """The ERP's database as the capture role sees it: postgresql://ROLE@HOST:PORT/DATABASE."""
+    """The ERP's database as the capture role sees it: postgresql://ROLE@HOST:PORT/DATABASE, or mariadb://.."""
     password: SecretStr | None = None
     """The capture role's password, from the environment only."""
     password_file: Path | None = None
@@ -161,6 +164,8 @@ class Source(_Section):
     """The publication the DBA made."""
     slot: str = Field(default="", pattern=r"^[a-z0-9_]{0,63}$")
     """The replication slot; unset = onhand_<name>."""
+    server_id: int = Field(default=0, ge=0, le=4_294_967_295)
+    """MariaDB: the replica's number that Debezium reads the binlog under; 0 = one that follows from the name."""
     rows: Literal["memory", "disk"] = "memory"
     """Where the worker keeps this source's rows: "disk" for ledgers too large for memory, in [worker] directory."""
     poll_interval_ms: int = Field(default=5, ge=1, le=1000)
@@ -182,6 +187,26 @@ class Source(_Section):
     def zone(self) -> ZoneInfo:
         """`time_zone` itself."""
         return ZoneInfo(self.time_zone)
+
+    @property
+    def is_mariadb(self) -> bool:
+        """The database is MariaDB, not PostgreSQL."""
+        return self.database.startswith("mariadb:")
+
+    @property
+    def default_port(self) -> int:
+        """The port where `database` names none."""
+        return 3306 if self.is_mariadb else 5432
+
+    @property
+    def replica_id(self) -> int:
+        """The number under which Debezium reads MariaDB's binlog; no other replica of the server may have it."""
+        return self.server_id or 1_000_000_000 + crc32(self.name.encode()) % 1_000_000_000
+
+    @property
+    def history_topic(self) -> str:
+        """Where Debezium keeps the tables' definitions as they were at each place of MariaDB's binlog."""
+        return f"onhand.{self.name}.schema"
 
     @property
     def slot_name(self) -> str:

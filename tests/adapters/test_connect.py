@@ -71,3 +71,17 @@ def test_the_way_to_the_signals_holds_no_password() -> None:
         ' username="onhand" password="${dir:/run/secrets:kafka}";'
     )
     assert "hush" not in str(given)
+
+
+def test_mariadb_is_captured_into_the_same_log() -> None:
+    given = config(database="mariadb://cdc@db/erp", password_file="/run/secrets/erp")
+    assert (given["connector.class"].rpartition(".")[2], given["database.port"]) == ("MariaDbConnector", "3306")
+    assert given["database.password"] == "${dir:/run/secrets:erp}"
+    assert given["schema.history.internal.kafka.topic"] == "onhand.erp_1.schema"
+    assert not any(name.startswith(("slot.", "publication.", "heartbeat.action")) for name in given)
+    assert (given["predicates"], given["transforms.rows.topic.replacement"]) == (
+        "is_tx,is_heartbeat",
+        "onhand.erp_1.log",
+    )
+    other = config(database="mariadb://cdc@db/erp", server_id=77)
+    assert (other["database.server.id"], given["database.server.id"].isdecimal()) == ("77", True)

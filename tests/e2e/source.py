@@ -14,6 +14,7 @@ import psycopg
 import redis
 
 from infra.stack import Stack
+from pipeline.domain.change import Position
 
 HERE = Path(__file__).parent
 ONHAND = str(Path(sys.executable).parent / "onhand")
@@ -37,13 +38,18 @@ class Source:
         self, stack: Stack, name: str, pack: str = str(HERE / "pack"), schema: Path = HERE / "schema.sql"
     ) -> None:
         self.stack, self.name, self.prefix = stack, name, f"stock-{name}"
-        self.directory = stack.directory / f"source-{name}"
-        self.directory.mkdir()
         with psycopg.connect(stack.postgres.dsn, autocommit=True) as admin:
             admin.execute(f'CREATE DATABASE "{name}"')
         self.sql = psycopg.connect(stack.postgres.url(name), autocommit=True)
         self.sql.execute(_without_role(schema.read_text(), self.sql))
-        self.password_file = stack.secret(f"{name}-password", PASSWORD)
+        self.begin(stack, pack, stack.postgres.url(name, user="cdc"))
+
+    def begin(self, stack: Stack, pack: str, database: str) -> None:
+        """The settings file for a database that is there."""
+        self.directory = stack.directory / f"source-{self.name}"
+        self.directory.mkdir()
+        self.database = database
+        self.password_file = stack.secret(f"{self.name}-password", PASSWORD)
         self.redis = redis.Redis.from_url(stack.redis.url, decode_responses=True)
         self.worker: subprocess.Popen[bytes] | None = None
         self.config = self.directory / "onhand.toml"
@@ -60,7 +66,7 @@ url = "{self.stack.redis.url}"
 metrics_port = 0
 [sources.{self.name}]
 pack = "{pack}"
-database = "{self.stack.postgres.url(self.name, user="cdc")}"
+database = "{self.database}"
 password_file = "{self.password_file}"
 prefix = "{self.prefix}"
 """)
@@ -113,10 +119,9 @@ prefix = "{self.prefix}"
         assert self.worker is not None
         assert self.worker.poll() is None, f"the worker ended: {self.tail()}"
         try:
-            high, _, low = self.meta().get("position", "0/0").partition("/")
+            return Position.parse(self.meta().get("position", "0/0")).order
         except redis.RedisError:
             return -1
-        return (int(high, 16) << 32) + int(low, 16)
 
     def tail(self) -> str:
         return self.log.read_text()[-3000:] if self.log.exists() else ""
@@ -138,8 +143,11 @@ prefix = "{self.prefix}"
     def close(self) -> None:
         if self.worker is not None and self.worker.poll() is None:
             self.kill_worker()
-        self.sql.close()
+        self.close_database()
         self.redis.close()
+
+    def close_database(self) -> None:
+        self.sql.close()
 
 
 def _without_role(schema: str, sql: psycopg.Connection) -> str:
