@@ -232,6 +232,17 @@ def test_a_row_right_again_in_an_open_transaction_stays_noted(log: Log) -> None:
     assert not worker.take().notes.aside
 
 
+def test_what_comes_right_after_the_cut_of_a_batch_stays_noted(log: Log) -> None:
+    log.transaction(2, [quant(1, 1, 1, "NaN")])
+    worker = Worker(log).take()
+    log.transaction(3, [quant(2, 2, 2, 9)])
+    log.begin(4)
+    log.change(4, quant(1, 1, 1, 4))
+    assert worker.take().notes.aside
+    log.end(4)
+    assert not worker.take().notes.aside
+
+
 def test_a_large_value_is_cut_off_and_says_so(log: Log) -> None:
     log.transaction(2, [bad(quant(1, 1, 1, 1), quantity="9" * 5_000_000)])
     (entry,) = Worker(log).take().notes.aside.values()
