@@ -288,6 +288,15 @@ def test_a_row_bad_again_is_remembered_as_it_was(log: Log) -> None:
     assert (again.redis.served, state(again)) == (worker.redis.served, ("live", 1))
 
 
+def test_a_replay_tells_nothing_anew(log: Log) -> None:
+    for n in (2, 3):
+        log.transaction(n, [quant(1, 1, 1, "NaN"), quant(2, 2, 2, 8 + n)])
+    worker = Worker(log).take()
+    told = worker.notes.told
+    assert anew(log, worker.notes).notes.told == told
+    assert [e.offset for e in worker.notes.aside.values()] == [log.records[-3].offset]
+
+
 def test_a_mapping_that_reads_it_ends_it(log: Log) -> None:
     log.transaction(2, [quant(1, 1, 1, 7)])
     worker = Worker(log).take()
