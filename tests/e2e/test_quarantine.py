@@ -29,6 +29,18 @@ def degraded(source: Source) -> set[str]:
     return {key.partition(":")[2] for key, fields in served(source).items() if "degraded" in fields}
 
 
+def live(source: Source) -> dict[str, dict[str, str]]:
+    return {key: fields for key, fields in served(source).items() if "deleted" not in fields}
+
+
+def retype(source: Source, type_: str) -> None:
+    """As the database's administrator must do it: PostgreSQL refuses to retype a published column."""
+    columns = "id, item_id, location_id, lot, quantity, reserved"
+    source.sql.execute(f"""BEGIN; ALTER PUBLICATION onhand DROP TABLE quant;
+      ALTER TABLE quant ALTER quantity TYPE {type_};
+      ALTER PUBLICATION onhand ADD TABLE quant ({columns}); COMMIT""")
+
+
 def listed(source: Source, *options: str) -> list[dict[str, Any]]:
     done = source.onhand("quarantine", "list", *options, "-o", "json")
     assert done.returncode == 0, done.stderr
@@ -123,9 +135,9 @@ def test_what_somebody_wrote_into_the_log_is_read_again_from_the_erp(source: Sou
     wait_for_state(source, "live" if kind in KNOWN else "degraded", 1)
     assert degraded(source) == set(KEYS)
     assert source.on_hand("ODD", "W2") == "5.0000"
-    before = served(source)
+    before = live(source)
     restart(source)
-    assert (served(source), state(source)) == (before, ("live" if kind in KNOWN else "degraded", "1"))
+    assert (live(source), state(source)) == (before, ("live" if kind in KNOWN else "degraded", "1"))
     (line,) = listed(source)
     if kind == "5 MB":
         shown = source.onhand("quarantine", "show", str(line["id"]))
@@ -159,19 +171,19 @@ def test_what_is_no_row_of_the_erp_is_dropped_with_a_trace(source: Source) -> No
 def test_a_column_that_was_retyped_does_not_stop_the_worker(source: Source) -> None:
     rows = source.sql.execute("SELECT count(*) FROM quant").fetchone()[0]
     assert rows > 2000
-    before = served(source)
-    source.sql.execute("ALTER TABLE quant ALTER quantity TYPE text USING quantity || ' pcs'")
+    before = live(source)
+    retype(source, "text USING quantity || ' pcs'")
     source.sql.execute("UPDATE quant SET quantity = quantity || '.'")
     wait_for_state(source, "degraded", rows)
     source.wait_until_served()
-    figures = {key: fields["on_hand"] for key, fields in served(source).items()}
+    figures = {key: fields["on_hand"] for key, fields in live(source).items()}
     assert figures == {key: fields["on_hand"] for key, fields in before.items()}, "as they were"
     assert len(listed(source)) == rows
+    source.sql.execute(f"INSERT INTO quant VALUES ({ROW + 1}, {ITEM}, 2, NULL, '7.0000', 0)")
+    wait_for(lambda: source.on_hand("ODD", "W3") == "7.0000", "what can be read is")
     restart(source)
     assert state(source) == ("degraded", str(rows))
-    source.sql.execute(
-        "ALTER TABLE quant ALTER quantity TYPE numeric(18,4) USING split_part(quantity, ' ', 1)::numeric"
-    )
+    retype(source, "numeric(18,4) USING split_part(quantity, ' ', 1)::numeric")
     source.sql.execute("UPDATE quant SET reserved = reserved")
     wait_for_state(source, "live", 0)
     assert listed(source) == []

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from pipeline.cli.comparison import Both, Comparison, numbers
-from pipeline.cli.layers import ERP, REDIS, ROWS, layers_of
+from pipeline.cli.layers import ERP, QUARANTINED, REDIS, ROWS, layers_of
 from pipeline.domain.levels import expected_documents
 from streams.fold import StockFold
 from tests.streams.erp import PREFIX, Log, item, new_fold, place, quant, states, truth
@@ -48,3 +48,19 @@ def test_the_first_layer_that_departs_is_named(plant: Callable[[StockFold], None
     )
     differing: dict[str, Both] = {KEY: (numbers(truth(state)[KEY]), {"on_hand": "4711"})}
     assert layers_of(cast("Comparison", comparison), fold, differing) == {KEY: layer}
+
+
+@pytest.mark.parametrize(("on_hand", "layer"), [("7.00", QUARANTINED), ("4711", REDIS)])
+def test_a_key_that_says_itself_that_it_may_be_wrong_is_named_so(on_hand: str, layer: str) -> None:
+    log, fold, state = Log().begun(), new_fold(), states(HISTORY)[-1]
+    log.transaction(1, HISTORY[0])
+    log.transaction(2, [quant(1, 1, 1, "NaN")])
+    for record in log.records:
+        fold.fold(record)
+    view = fold.engine.views["stock"]
+    comparison = SimpleNamespace(
+        expected=lambda groups: expected_documents(PREFIX, view, "stock", groups), tolerance=Decimal(0)
+    )
+    served = numbers(truth(state)[KEY]) | {"on_hand": on_hand}
+    by_erp = served | {"on_hand": "not a number"} if layer == QUARANTINED else numbers(truth(state)[KEY])
+    assert layers_of(cast("Comparison", comparison), fold, {KEY: (by_erp, served)}) == {KEY: layer}

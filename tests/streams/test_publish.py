@@ -96,8 +96,10 @@ class Notes:
 
     swept: dict[str, int] = field(default_factory=dict)
     aside: dict[bytes, Entry] = field(default_factory=dict)
+    told: int = 0
 
     async def quarantine(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        self.told += len(records)
         for key, value in records:
             self.aside.pop(key, None)
             if value is not None:

@@ -232,6 +232,17 @@ def test_a_row_right_again_in_an_open_transaction_stays_noted(log: Log) -> None:
     assert not worker.take().notes.aside
 
 
+def test_what_comes_right_after_the_cut_of_a_batch_stays_noted(log: Log) -> None:
+    log.transaction(2, [quant(1, 1, 1, "NaN")])
+    worker = Worker(log).take()
+    log.transaction(3, [quant(2, 2, 2, 9)])
+    log.begin(4)
+    log.change(4, quant(1, 1, 1, 4))
+    assert worker.take().notes.aside
+    log.end(4)
+    assert not worker.take().notes.aside
+
+
 def test_a_large_value_is_cut_off_and_says_so(log: Log) -> None:
     log.transaction(2, [bad(quant(1, 1, 1, 1), quantity="9" * 5_000_000)])
     (entry,) = Worker(log).take().notes.aside.values()
@@ -275,6 +286,15 @@ def test_a_row_bad_again_is_remembered_as_it_was(log: Log) -> None:
     log.compact()
     again = anew(log, worker.notes)
     assert (again.redis.served, state(again)) == (worker.redis.served, ("live", 1))
+
+
+def test_a_replay_tells_nothing_anew(log: Log) -> None:
+    for n in (2, 3):
+        log.transaction(n, [quant(1, 1, 1, "NaN"), quant(2, 2, 2, 8 + n)])
+    worker = Worker(log).take()
+    told = worker.notes.told
+    assert anew(log, worker.notes).notes.told == told
+    assert [e.offset for e in worker.notes.aside.values()] == [log.records[-3].offset]
 
 
 def test_a_mapping_that_reads_it_ends_it(log: Log) -> None:
