@@ -96,9 +96,7 @@ class Notes:
         await asyncio.gather(*sent)
 
 
-def wire(
-    app: Any, source: Source, publisher: Publisher, fatal: Callable[[BaseException], None], scrub: Scrub | None = None
-) -> None:
+def wire(app: Any, source: Source, publisher: Publisher, scrub: Scrub, fatal: Callable[[BaseException], None]) -> None:
     """Connect the log to the publisher. `fatal` ends the process: an exception that leaves an agent is acknowledged."""
     tp = TP(source.log_topic, 0)
     Consumer.ledgers[tp] = publisher.ledger
@@ -116,8 +114,7 @@ def wire(
     app.agent(changes, name=f"{source.name}.stock")(fold)
     app.timer(DAY_CHECK_SECONDS)(_day_keeper(app, source, publisher))
     app.timer(1.0)(_lag_gauge(app, source, tp))
-    if scrub is not None:
-        app.timer(SCRUB_SECONDS)(_scrubber(publisher, scrub, fatal))
+    app.timer(SCRUB_SECONDS)(_scrubber(publisher, scrub, fatal))
 
 
 def _scrubber(

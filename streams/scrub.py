@@ -33,7 +33,7 @@ log = structlog.get_logger("onhand.worker")
 
 
 class Scrub:
-    """Looks at `rate` keys a time. Raises Gap where everything must be projected anew."""
+    """Looks at `rate` keys a time, and at those it is asked for. Raises Gap where everything must be projected anew."""
 
     def __init__(self, name: str, fold: StockFold, rate: int, now: Callable[[], float] = time.time) -> None:
         self._name, self._fold, self._rate, self._now = name, fold, rate, now

@@ -58,8 +58,8 @@ async def _serve(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     app = make_app(settings.kafka, source)
     publisher = make_publisher(app, settings, source, applied, swept, noted=noted)
-    rate = settings.worker.scrub_keys_per_second
-    wire(app, source, publisher, _fatal, Scrub(source.name, publisher.fold, rate) if rate else None)
+    scrub = Scrub(source.name, publisher.fold, settings.worker.scrub_keys_per_second)
+    wire(app, source, publisher, scrub, _fatal)
     await app.start()
     log.info("worker started", source=source.name, pid=os.getpid())
     outcome = await app.wait(stop.wait())

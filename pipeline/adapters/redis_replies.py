@@ -4,7 +4,15 @@ from typing import Any
 
 from redis import exceptions as errors
 
-from pipeline.adapters.patience import is_wrong_type
+
+def is_wrong_type(reply: object) -> bool:
+    """True for Redis's word that a key is not what the command is for."""
+    return isinstance(reply, errors.ResponseError) and str(reply).startswith("WRONGTYPE")
+
+
+def words(e: Exception) -> str:
+    """What Redis said, without the arguments it repeats."""
+    return str(e).partition(", with args")[0][:200]
 
 
 def anything(replies: list[Any]) -> None:
