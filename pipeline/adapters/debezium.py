@@ -5,7 +5,8 @@ value: rows in one typed pass, straight into the engine's row.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from datetime import date
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -38,8 +39,11 @@ class TableLike(Protocol):
         """The primary key of a row or key."""
 
 
+Time = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]  # up to the year 9999: others cannot be written
+
+
 class _Source(msgspec.Struct, gc=False):
-    ts_ms: int = 0
+    ts_ms: Time = 0
     snapshot: str | bool | None = None
     table: str = ""
     schema: str = ""
@@ -56,10 +60,27 @@ class _Other(msgspec.Struct, gc=False):
     status: str = ""
     id: str = ""
     event_count: int | None = None
-    ts_ms: int = 0
+    ts_ms: Time = 0
     op: str = ""
     source: _Source | None = None
     control: str = ""
+
+
+class _Epoch(msgspec.Struct):
+    epoch: int
+
+
+class _Day(msgspec.Struct):
+    date: date
+
+
+class _Mapping(msgspec.Struct):
+    applied_at: int
+
+
+_CONTROLS = {
+    name: msgspec.json.Decoder(kind).decode for name, kind in (("epoch", _Epoch), ("day", _Day), ("mapping", _Mapping))
+}
 
 
 class LogReader:
@@ -101,6 +122,8 @@ class LogReader:
         if o.status == "BEGIN":
             return Begin()
         if o.control:
+            if o.control in _CONTROLS:
+                _CONTROLS[o.control](value)  # whoever else wrote it: what is not ours must not end the worker
             return Control(o.control, self._control(value))
         return self._read_operation(o) if o.op else Nothing()
 
