@@ -1,54 +1,79 @@
-"""Whatever stands in a pack's files: a compiled query, or a typed refusal with its place and its fix."""
+"""Whatever comes in: a value, or a typed refusal with its place and fix. Twenty seconds each; longer by `make fuzz`."""
 
+import json
 import random
-import time
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from pipeline.domain.errors import PackError
-from tests.query.fuzz import sql
-from tests.query.fuzz.run import FoundError, Run, packed, replay
+from tests.fuzz import TARGETS, pack, pack_sql, record, settings
+from tests.fuzz.run import FoundError, Run, hunt, packed
 
-SECONDS = 14  # of the random part; with the fixed part about 20
-
-
-def test_the_same_texts_every_time() -> None:
-    run = Run()
-    run.batch("sql", 0, examples=250, fixed=True)
-    run.batch("toml", 0, examples=100, fixed=True)
-    assert run.counts["sql refused"] > 100
-    assert run.counts["sql compiled"] > 0
-    assert run.counts["toml refused"] > 30
-    assert run.counts["toml loaded"] > 0
+SECONDS = 20
+LAST = json.loads((Path(__file__).parent / "last_run.json").read_text())
 
 
-def test_other_texts_every_time(capsys: pytest.CaptureFixture[str]) -> None:
-    first, run = random.randrange(10**6), Run()
-    last = run.until(time.monotonic() + SECONDS, first)
+@pytest.mark.parametrize("target", TARGETS)
+def test_other_inputs_every_time(target: str, capsys: pytest.CaptureFixture[str]) -> None:
+    seed = random.randrange(10**6)
+    found = import_module(f"tests.fuzz.{target}").run(SECONDS, seed)
     with capsys.disabled():
-        print(f"\nseeds {first} to {last - 1}: {dict(run.counts)}")  # noqa: T201 -- the figure belongs into the run's output
-    assert run.counts.total() > 100
+        print(f"\n{target}: seed {seed}, {found['count']} examples")  # noqa: T201 -- the figure belongs into the run's output
+    assert not found["failures"], found["failures"]
+    assert found["count"] > 0
+
+
+@pytest.mark.parametrize(
+    ("parts", "part", "outcomes"),
+    [
+        (pack, "sql", {"refused", "compiled"}),
+        (pack, "toml", {"refused", "loaded"}),
+        (pack, "files", {"refused", "failed", "held"}),
+        (settings, "settings", {"refused", "loaded"}),
+        (record, "record", {"folded", "rejected"}),
+    ],
+)
+def test_the_same_inputs_every_time_have_every_outcome(parts, part: str, outcomes: set[str]) -> None:
+    run = Run("any", parts.PARTS)
+    run.batch(part, 0, examples=150, fixed=True)
+    assert set(run.counts) == {f"{part} {outcome}" for outcome in outcomes}
 
 
 def test_a_failure_says_how_to_run_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def leaks(*_: object) -> None:
         raise KeyError("inside")
 
-    monkeypatch.setattr(sql, "compile_source", leaks)
-    with pytest.raises(FoundError, match=r"KeyError.*\n.*python -m tests.query.fuzz --replay sql:"):
-        Run().batch("sql", 1, examples=5)
+    monkeypatch.setattr(pack_sql, "compile_source", leaks)
+    with pytest.raises(FoundError, match=r"KeyError.*\n.*python -m tests.fuzz pack --replay sql:"):
+        Run("pack", pack.PARTS).batch("sql", 1, examples=5)
+    (failure,) = hunt("pack", {"sql": pack.PARTS["sql"]}, 60, 1)["failures"]
+    with pytest.raises(KeyError):
+        Run("pack", pack.PARTS).replay(failure.rpartition(" ")[2])
 
 
 def test_an_example_is_run_again() -> None:
-    example = sql.Example("tryton8", "stock", "SELECT 1")
-    assert replay(packed("sql", example)).endswith("refused")
-    assert repr(example) in replay(packed("sql", example))
+    example = pack_sql.Example("tryton8", "stock", "SELECT 1")
+    told = Run("pack", pack.PARTS).replay(f"sql:{packed(example)}")
+    assert told == f"{example}\nrefused"
 
 
 def test_the_check_wants_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
     def vague(*_: object) -> None:
         raise PackError("something", "mend it", "p/q.sql")
 
-    monkeypatch.setattr(sql, "compile_source", vague)
+    monkeypatch.setattr(pack_sql, "compile_source", vague)
     with pytest.raises(AssertionError, match="no place or fix"):
-        sql.outcome(sql.Example("tryton8", "stock", "SELECT 1"))
+        pack_sql.outcome(pack_sql.Example("tryton8", "stock", "SELECT 1"))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_long_run_is_of_this_target(target: str) -> None:
+    """Ten minutes without a failure, of the modules that the target covers now."""
+    run, module = LAST[target], import_module(f"tests.fuzz.{target}")
+    assert (run["target"], run["failures"], run["seconds"]) == (target, [], 600)
+    assert run["count"] > 0
+    assert run["covered"] == list(module.COVERED)
+    assert 0 < run["branch_coverage_percent"] <= 100
+    assert {name.split()[0] for name in run["outcomes"]} == set(module.PARTS)
