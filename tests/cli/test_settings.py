@@ -165,3 +165,8 @@ def test_no_source_at_all(file: Path) -> None:
 def test_a_variable_nested_without_end(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONHAND_KAFKA", "[" * 2000)
     assert "nested without end" in wrong(file, GOOD)
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 3000])
+def test_a_value_without_end(file: Path, value: str) -> None:
+    assert "is not TOML" in wrong(file, f"[kafka]\nreplication_factor = {value}")

@@ -7,9 +7,9 @@ from tests.fuzz import pack_files, pack_sql, pack_toml
 from tests.fuzz.run import Part, hunt
 
 PARTS = {
-    "sql": Part(pack_sql.examples, pack_sql.outcome, 5),
-    "toml": Part(pack_toml.examples, pack_toml.outcome),
     "files": Part(pack_files.examples, pack_files.outcome),
+    "toml": Part(pack_toml.examples, pack_toml.outcome),
+    "sql": Part(pack_sql.examples, pack_sql.outcome, 5),
 }
 COVERED = ("pipeline.pack", "pipeline.manifest", "pipeline.cases", "pipeline.query")
 

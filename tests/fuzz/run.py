@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-BATCH, FEW = 200, 25
+BATCH, FEW = 50, 10
 SLOW = 20.0  # CPU seconds of one example, shared runners included: a thousand times the usual
 
 
