@@ -1,6 +1,6 @@
 # Bare `make` prints this list. Everything is installed by infra/bootstrap.sh on the first use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz-query fuzz-text mutants clean
+.PHONY: help setup demo test check bench fuzz fuzz-query mutants clean
 BIN := .venv/bin
 
 help: ## print this list
@@ -33,9 +33,9 @@ fuzz-query: ## random mappings against PostgreSQL and MariaDB; MINUTES=10 [SEED=
 	@sh infra/bootstrap.sh test
 	$(BIN)/python -m tests.query.differential $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(DIALECT),--dialect $(DIALECT)) $(if $(SHAPE),--shape $(SHAPE))
 
-fuzz-text: ## mutated SQL and pack files against the mapping engine; MINUTES=10 SEED=7
+fuzz: ## inputs that nobody would write; TARGET=pack|settings|record MINUTES=10 SEED=7
 	@sh infra/bootstrap.sh test
-	@$(BIN)/python -m tests.query.fuzz --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.fuzz $(or $(TARGET),pack) --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 mutants: ## plant mistakes in the mapping engine and the fold, list those that no check finds; N=300 SEED=1
 	@sh infra/bootstrap.sh test

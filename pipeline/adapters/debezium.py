@@ -4,10 +4,10 @@ Keys end with the table's name (`ByLogicalTableRouter`), so one look-up on the t
 value: rows in one typed pass, straight into the engine's row.
 """
 
-import contextlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Literal, Protocol
+from datetime import date
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 
@@ -42,8 +42,11 @@ class TableLike(Protocol):
         """The primary key of a row or key."""
 
 
+Time = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]  # up to the year 9999: others cannot be written
+
+
 class _Source(msgspec.Struct, gc=False):
-    ts_ms: int = 0
+    ts_ms: Time = 0
     snapshot: str | bool | None = None
     table: str = ""
     schema: str = ""
@@ -73,10 +76,27 @@ class _Other(msgspec.Struct, gc=False):
     status: str = ""
     id: str = ""
     event_count: int | None = None
-    ts_ms: int = 0
+    ts_ms: Time = 0
     op: str = ""
     source: _Source | None = None
     control: str = ""
+
+
+class _Epoch(msgspec.Struct):
+    epoch: int
+
+
+class _Day(msgspec.Struct):
+    date: date
+
+
+class _Mapping(msgspec.Struct):
+    applied_at: int
+
+
+_CONTROLS = {
+    name: msgspec.json.Decoder(kind).decode for name, kind in (("epoch", _Epoch), ("day", _Day), ("mapping", _Mapping))
+}
 
 
 class LogReader:
@@ -135,6 +155,8 @@ class LogReader:
         if o.status == "BEGIN":
             return Begin()
         if o.control:
+            if o.control in _CONTROLS:
+                _CONTROLS[o.control](value)  # whoever else wrote it: what is not ours must not end the worker
             return Control(o.control, self._control(value))
         if o.op:
             return self._read_operation(o)
@@ -191,7 +213,7 @@ def _salvage_value(found: Salvaged, event: dict[str, Any]) -> None:
         found.row = after
     if not isinstance(source, dict):
         return
-    with contextlib.suppress(msgspec.ValidationError):
+    with suppress(msgspec.ValidationError):
         said = msgspec.convert(source, _Source)
         found.position, found.time_ms = said.position, said.ts_ms
     found.stage = str(source.get("snapshot") or "true") if event.get("op") == "r" else ""

@@ -31,6 +31,8 @@ def load(file: Path | None = None) -> Settings:
         problems += [_problem(error["loc"], error["type"], error["msg"]) for error in e.errors(include_url=False)]
     except pydantic_settings.SettingsError as e:
         problems.append(f"{e}; write JSON, for example ONHAND_SOURCES__ERP__PARAMS='{{\"orgs\": [1]}}'")
+    except RecursionError:
+        problems.append('a value is nested without end; write what it is about, such as {"orgs": [1]}')
     if problems:
         count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         raise SettingsError(f"{path}: {count} wrong\n  " + "\n  ".join(problems), "correct what is listed")
@@ -43,7 +45,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as e:
         fix = "name an existing file with --config or ONHAND_CONFIG"
         raise SettingsError(f"the settings file {path} cannot be read: {e.strerror}", fix) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+    except (ValueError, RecursionError) as e:  # not TOML, not text, a number without end
         raise SettingsError(f"{path} is not TOML: {e}", 'write lines such as name = "text" below [section]') from None
 
 

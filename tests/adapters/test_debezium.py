@@ -210,3 +210,18 @@ def test_a_real_record_damaged_anywhere_never_raises(data: st.DataObject) -> Non
     for _ in range(data.draw(st.integers(1, 3))):
         value[data.draw(st.integers(0, len(value) - 1))] = data.draw(st.integers(0, 255))
     assert isinstance(reader.read(KEY, bytes(value)), CHANGES)
+
+
+@pytest.mark.parametrize("value", [{"control": "day"}, {"control": "day", "date": "tomorrow"}, {"control": "epoch"},
+                                   {"control": "mapping", "applied_at": "x"}])  # fmt: skip
+def test_a_control_record_that_is_not_ours_is_rejected(value: dict[str, str]) -> None:
+    read = reader.read(b'{"row":{"control":"x"}}', json.dumps(value).encode())
+    assert isinstance(read, Rejection)
+
+
+@pytest.mark.parametrize("ms", [-1, 10**15])
+def test_a_time_that_cannot_be_written_is_rejected(ms: int) -> None:
+    end = b'{"status":"END","id":"1:1","ts_ms":%d}' % ms
+    assert isinstance(reader.read(b'{"row":{}}', end), Rejection)
+    row = event("r").replace(b"1795387662974,", b"%d," % ms)
+    assert isinstance(reader.read(KEY, row), Rejection)

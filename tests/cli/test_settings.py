@@ -160,3 +160,13 @@ def test_two_sources_may_not_write_the_same_keys(file: Path) -> None:
 def test_no_source_at_all(file: Path) -> None:
     with pytest.raises(SettingsError, match="no source"):
         settings.load().source()
+
+
+def test_a_variable_nested_without_end(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONHAND_KAFKA", "[" * 2000)
+    assert "nested without end" in wrong(file, GOOD)
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 3000])
+def test_a_value_without_end(file: Path, value: str) -> None:
+    assert "is not TOML" in wrong(file, f"[kafka]\nreplication_factor = {value}")

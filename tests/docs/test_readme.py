@@ -60,7 +60,7 @@ def test_every_command_of_the_readme_is_one_that_ci_runs() -> None:
 def test_every_onhand_command_named_exists(document: str) -> None:
     typed = [line for language in ("sh", "") for block in blocks(document, language) for line in block.splitlines()]
     named = re.findall(
-        r"(?:^|\s|/)onhand ([a-z-]+)", "\n".join([*spans(document), *[x for x in typed if "──" not in x]])
+        r"(?:^|\s|/)onhand ([a-z][a-z-]*)", "\n".join([*spans(document), *[x for x in typed if "──" not in x]])
     )
     assert set(named) <= set(COMMANDS)
 

@@ -121,6 +121,13 @@ def test_what_the_log_cannot_tell(log: Log) -> None:
     assert [doubt(log, by_time(n)) for n in (4, 6, 7)] == ["", "", ""]
 
 
+def test_a_snapshot_that_was_cut_off_is_no_past(log: Log) -> None:
+    log.snapshot(6, states([FIRST])[1], cut_off=2)
+    log.end(8)
+    assert "a snapshot follows on 1970-01-01T00:00:04.000Z" in doubt(log, by_time(7))
+    assert doubt(log, by_time(4)) == ""
+
+
 def test_a_hole_dates_what_can_be_told(log: Log) -> None:
     log.transaction(5, [quant(1, 1, 1, 8)])
     del log.records[4]
