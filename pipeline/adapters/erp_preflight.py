@@ -125,7 +125,7 @@ def _publication(c: sa.Connection, source: Source, captured: Captured) -> list[L
     if unpublished := [kind for kind in PUBLISHED if not found[f"pub{kind}"]]:
         fix = f"ALTER PUBLICATION {name} SET (publish = '{', '.join(PUBLISHED)}');"
         lacks.append(Lack(f"publication {name} leaves out {', '.join(unpublished)}", fix))
-    if wrong := _unpublished(c, name, captured):
+    if wrong := left_out(c, name, captured):
         fix = f"ALTER PUBLICATION {name} SET TABLE {_tables(c, captured)};"
         lacks.append(Lack(f"publication {name}: {'; '.join(wrong)}", fix))
     return lacks
@@ -146,7 +146,8 @@ def _whole_rows(c: sa.Connection, captured: Captured) -> set[str]:
     return set(c.execute(sa.text(sql), {"names": list(captured)}).scalars())
 
 
-def _unpublished(c: sa.Connection, publication: str, captured: Captured) -> list[str]:
+def left_out(c: sa.Connection, publication: str, captured: Captured) -> list[str]:
+    """What of `captured` the publication leaves out."""
     rows = c.execute(sa.text("SELECT * FROM pg_publication_tables WHERE pubname = :name"), {"name": publication})
     published = {f"{r['schemaname']}.{r['tablename']}": r for r in rows.mappings()}
     wrong = [f"table {t} is missing" for t in captured if t not in published]
