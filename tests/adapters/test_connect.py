@@ -3,15 +3,14 @@
 import re
 
 from pipeline.adapters.connect import connector_config
-from pipeline.settings import Kafka, Source
+from pipeline.settings import Source
 
-PLAIN = Kafka()
 CAPTURED = {"public.move": ("id", "qty"), "public.move_line": ("id",), "stock.item$x": ("id", "code")}
 
 
-def config(broker: Kafka = PLAIN, **settings: object) -> dict[str, str]:
+def config(**settings: object) -> dict[str, str]:
     given = {"name": "erp_1", "pack": "p", "database": "postgresql://cdc@db:5433/erp?sslmode=verify-full"} | settings
-    return connector_config(broker, Source.model_validate(given), CAPTURED)
+    return connector_config(Source.model_validate(given), CAPTURED)
 
 
 def test_captured_columns_and_no_others() -> None:
@@ -52,22 +51,3 @@ def test_the_database_address() -> None:
     assert (given["database.hostname"], given["database.port"], given["database.dbname"]) == ("db", "5433", "erp")
     assert (given["database.user"], given["database.sslmode"]) == ("cdc", "verify-full")
     assert (given["slot.name"], given["publication.name"]) == ("onhand_erp_1", "onhand")
-
-
-def test_the_way_to_the_signals_holds_no_password() -> None:
-    given = config()
-    assert (given["signal.kafka.topic"], given["notification.sink.topic.name"]) == (
-        "onhand.erp_1.signals",
-        "onhand.erp_1.log",
-    )
-    assert not any(name.startswith("signal.consumer.s") for name in given)
-    login = {"sasl_username": "onhand", "sasl_password": "hush", "sasl_password_file": "/run/secrets/kafka"}
-    secured = Kafka.model_validate({"security_protocol": "SASL_SSL", "ssl_cafile": "/etc/ca.pem", **login})
-    given = config(secured)
-    assert given["signal.consumer.ssl.truststore.location"] == "/etc/ca.pem"
-    jaas = given["signal.consumer.sasl.jaas.config"]
-    assert jaas == (
-        "org.apache.kafka.common.security.scram.ScramLoginModule required"
-        ' username="onhand" password="${dir:/run/secrets:kafka}";'
-    )
-    assert "hush" not in str(given)
