@@ -57,6 +57,8 @@ class StockFold:
         self.epoch: int | None = None
         self.applied_at = 0
         self.closing: Callable[[int], None] = lambda rows: None  # noqa: ARG005  # a hook's default
+        self.since: Mapping[str, int] = {}
+        """Offsets below which a table's rows were captured for an earlier mapping: what cannot be read there is old."""
         self._read, self._view, self._rows = reader.read, engine.views["stock"], 0
         self._unserved = [view for kind, view in engine.views.items() if kind != "stock"]
 
@@ -121,10 +123,21 @@ class StockFold:
                 pass
 
     def _reject(self, record: Record, rejection: c.Rejection) -> None:
+        if record.offset < self.since.get(rejection.table, 0):
+            return  # all that is left of the table was read again since
         self.quarantine[record.key] = (record.offset, rejection.reason)
         log.error("row quarantined", table=rejection.table, offset=record.offset, reason=rejection.reason)
 
+    def _read_again(self, record: Record, row: c.SnapshotRow) -> None:
+        before = row.table.remembered(row.pk)
+        self._row(record, row.table, row.pk, row.row)
+        if row.table.remembered(row.pk) != before:
+            self.visibility.reread(row.time_ms)
+
     def _snapshot_row(self, record: Record, row: c.SnapshotRow) -> None:
+        if row.stage == "incremental":
+            self._read_again(record, row)
+            return
         if self.visibility.snapshot_row(row):
             # a table that holds something by now, or once was swept, may have rows in the log that the snapshot has not
             older = {name for name, table in self.engine.tables.items() if table.pks()} | self.sweeps.noted.keys()
@@ -171,4 +184,8 @@ def new_fold(applied: Applied, topic_prefix: str, swept: Mapping[str, int], stor
     """An empty fold of an applied source; `swept` as noted beside its log, `store` is where rows live."""
     engine = compile_source(applied.mapping_texts, applied.schema, applied.params, store=store)
     levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
-    return StockFold(engine, levels, LogReader(topic_prefix, engine.tables), swept)
+    # rows of a table that was read again for this mapping count from there on
+    known = {t: max(swept.get(t, 0), applied.since.get(t, 0)) for t in {*swept, *applied.since}}
+    fold = StockFold(engine, levels, LogReader(topic_prefix, engine.tables), known)
+    fold.since = applied.since
+    return fold

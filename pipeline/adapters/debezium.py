@@ -4,6 +4,7 @@ Keys end with the table's name (`ByLogicalTableRouter`), so one look-up on the t
 value: rows in one typed pass, straight into the engine's row.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -24,6 +25,8 @@ from pipeline.domain.change import (
 )
 
 Read = Callable[[bytes, bytes | None], Change]
+_ROW_OPS = ("c", "u", "d", "r")
+_MISSING = re.compile(r"Object missing required field `(.+)` - at `\$\.after`")
 TABLE_FIELD = b'"__dbz__physicalTableIdentifier"'
 
 
@@ -66,7 +69,7 @@ class LogReader:
     """Reads one source's log. `tables`: name as the connector has it (`schema.table`) -> the engine's table."""
 
     def __init__(self, topic_prefix: str, tables: Mapping[str, TableLike]) -> None:
-        self._tables = dict(tables)
+        self._tables, self._prefix = dict(tables), f"{topic_prefix}."
         self._rows = {
             f'"{topic_prefix}.{name}"}}}}'.encode(): _row_reader(table) for name, table in self._tables.items()
         }
@@ -87,7 +90,8 @@ class LogReader:
     def _table_of(self, key: bytes) -> str:
         head, _, tail = key.rpartition(b":")
         # a key that does not end with the table's name ends with a value
-        return tail.strip(b'"}').decode(errors="replace") if head.endswith(TABLE_FIELD) else ""
+        name = tail.strip(b'"}').decode(errors="replace") if head.endswith(TABLE_FIELD) else ""
+        return name.removeprefix(self._prefix)
 
     def _read_other(self, value: bytes | None) -> Change:
         if value is None:
@@ -111,6 +115,8 @@ class LogReader:
         table = self._tables.get(f"{source.schema}.{source.table}")
         if o.op == "t":
             return Truncated(table) if table is not None else Nothing()
+        if table is None and source.table and o.op in _ROW_OPS:
+            return Nothing()  # captured for another mapping: the one before, or the one that is being prepared
         return Rejection(f"op {o.op!r} under a key that is no captured table's", source.table)
 
 
@@ -144,6 +150,9 @@ def _row_reader(table: TableLike) -> Read:
 
 def reason_of(e: Exception) -> str:
     """Why a value was refused, without the value: msgspec says types and the place, our own errors the rule."""
+    if missing := _MISSING.match(str(e)):
+        column = missing[1]
+        return f"the row has no column {column} (dropped or renamed in the ERP?): onhand plan says what to do"
     return (
         str(e)
         if isinstance(e, msgspec.ValidationError)

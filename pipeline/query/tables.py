@@ -53,6 +53,10 @@ class TableFold:
         if old is not None:
             self._change(pk, old, None)
 
+    def remembered(self, pk: Hashable) -> tuple[Any, ...] | None:
+        """The row as it is remembered, None where it is not."""
+        return self._rows.get(pk)
+
     def pks(self) -> Collection[Any]:
         """The primary keys of the remembered rows."""
         return self._rows.keys()
