@@ -1,6 +1,7 @@
 """The command `onhand`: its commands, and what a person sees when something goes wrong.
 
-Exit codes: 0 ok, 1 error, 2 wrong use, 10 unhealthy or differs, 130 interrupted. Data on stdout, talk on stderr.
+Exit codes: 0 ok, 1 error, 2 wrong use, 3 plan has changes, 10 unhealthy or differs, 130 interrupted.
+Data on stdout, talk on stderr.
 """
 
 import os
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import apply, demo, explain, get, pack, status, verify, worker
+from pipeline.cli import apply, demo, explain, get, pack, plan, status, verify, worker
 from pipeline.cli.common import quiet_libraries, say
 from pipeline.domain.errors import OnhandError
 
@@ -24,7 +25,16 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (apply.apply, worker.worker, status.status, get.get, explain.explain, verify.verify, demo.demo):
+for command in (
+    plan.plan,
+    apply.apply,
+    worker.worker,
+    status.status,
+    get.get,
+    explain.explain,
+    verify.verify,
+    demo.demo,
+):
     app.command()(command)
 app.add_typer(pack.app)
 

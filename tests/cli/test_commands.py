@@ -12,7 +12,7 @@ import redis
 
 from tests.cli.site import ONHAND, Site
 
-COMMANDS = ("apply", "worker", "status", "get", "explain", "verify", "demo")
+COMMANDS = ("plan", "apply", "worker", "status", "get", "explain", "verify", "demo")
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
