@@ -6,6 +6,7 @@ into the connector's offset, as if it had been read and the task stopped: a sign
 which reads a first chunk while the stream's thread reads it too, and is lost when Kafka Connect is killed.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -75,6 +76,8 @@ class Notices:
         """COMPLETED or ABORTED, once it has ended."""
         self.heard = 0
         """How many notices came."""
+        self.heard_at = -math.inf
+        """When the last one was heard, by the monotonic clock."""
 
     def look(self) -> None:
         """Read on up to the log's present end."""
@@ -85,7 +88,7 @@ class Notices:
             return
         notice = msgspec.json.decode(record.value)
         kind, more = notice["type"], notice["additional_data"]
-        self.heard += 1
+        self.heard, self.heard_at = self.heard + 1, time.monotonic()
         if kind == "TABLE_SCAN_COMPLETED":
             self.tables[more["scanned_collection"]] = more["status"]
         elif kind in ("COMPLETED", "ABORTED"):

@@ -4,6 +4,7 @@ Until then the source stays applied as it was, and its worker serves the old num
 `apply` that was stopped is taken up by the next one.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -97,20 +98,21 @@ class Reread:
         begun = min(pending.applied.since[t] for t in pending.tables)
         notices = signals.Notices(self._settings.kafka, self._source, pending.ident, begun)
         notices.look()
-        heard, heard_at, told_at = notices.heard, 0.0 if not notices.heard else time.monotonic(), time.monotonic()
+        asked, told = -math.inf, time.monotonic()
         while not notices.ended:
-            now = time.monotonic()
-            if now - heard_at > _QUIET_S and not signals.is_reading(self._settings.kafka, self._source):
+            if self._is_quiet(max(asked, notices.heard_at)):
                 self._ask(pending)
-                heard_at = now
-            if now - told_at > _TELL_S:
+                asked = time.monotonic()
+            if time.monotonic() - told > _TELL_S:
                 say(f"reading {', '.join(pending.tables)} again; until then the old numbers are served")
-                told_at = now
+                told = time.monotonic()
             self._pause()
             notices.look()
-            if notices.heard > heard:
-                heard, heard_at = notices.heard, time.monotonic()
         self._check(pending, notices)
+
+    def _is_quiet(self, last: float) -> bool:
+        """Nothing was asked or heard for long, and the connector has nothing to read."""
+        return time.monotonic() - last > _QUIET_S and not signals.is_reading(self._settings.kafka, self._source)
 
     def _pause(self) -> None:
         state = self._connect.state(self._source.connector)

@@ -31,10 +31,10 @@ def test_a_row_that_is_ahead_of_the_stream_waits_for_it(log: Log) -> None:
     """Connect is behind: it reads what the 4th transaction will bring, and half of a transfer would be seen."""
     fold = folded(log)
     read_again(log, quant(1, 1, 1, 2), time_ms=4500)
-    log.transaction(2, [item(3, "C")])
-    log.transaction(3, [quant(1, 1, 1, 4)])
-    log.transaction(4, [quant(1, 1, 1, 2), quant(2, 1, 1, 3)])
-    assert on_hand(folded(log, fold), RIM) == "5.00"
+    begun = fold.place
+    for n, ops in enumerate(([item(3, "C")], [quant(1, 1, 1, 4)], [quant(1, 1, 1, 2), quant(2, 1, 1, 3)]), 2):
+        log.transaction(n, ops)
+        assert folded(log, fold).place == begun
     log.transaction(5, [item(3, "D")])
     assert on_hand(folded(log, fold), RIM) == "5.00", "2 and 3"
     assert fold.place.offset == log.records[-1].offset
