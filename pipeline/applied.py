@@ -24,7 +24,8 @@ class Applied(msgspec.Struct, frozen=True):
     """One source as applied.
 
     `epoch`: Unix seconds at which its log was begun; `applied_at`: those at which this record was made, higher with
-    each change of it; `digest`: the pack's.
+    each change of it; `digest`: the pack's; `since`: tables whose rows were read again for columns they lacked, with
+    the offset from which on the log's rows have them.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Applied(msgspec.Struct, frozen=True):
     time_zone: str
     prefix: str
     topics: dict[str, str]
+    since: dict[str, int] = {}
 
     @property
     def params(self) -> dict[str, Any]:
@@ -68,6 +70,23 @@ class Applied(msgspec.Struct, frozen=True):
     def from_json(value: bytes) -> "Applied":
         """The inverse of `to_json`."""
         return msgspec.json.decode(value, type=Applied)
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A source as it will be applied when the rows of `tables` have been read again, asked for by the name `ident`."""
+
+    applied: Applied
+    tables: list[str]
+    ident: str
+
+    @staticmethod
+    def key(source: str) -> bytes:
+        """Its key in the topic of applied sources; the value is empty when nothing is pending."""
+        return f"{source}/pending".encode()
+
+    def to_json(self) -> bytes:
+        """The record's value."""
+        return msgspec.json.encode(self)
 
 
 class Swept(msgspec.Struct, frozen=True):

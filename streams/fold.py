@@ -67,6 +67,8 @@ class StockFold:
         self.epoch: int | None = None
         self.applied_at = 0
         self.closing: Callable[[int], None] = lambda rows: None  # noqa: ARG005  # a hook's default
+        self.since: Mapping[str, int] = {}
+        """Offsets below which a table's rows were captured for an earlier mapping: what cannot be read there is old."""
         self._read, self._view, self._rows = reader.read, engine.views["stock"], 0
         self._unserved = [view for kind, view in engine.views.items() if kind != "stock"]
 
@@ -163,10 +165,18 @@ class StockFold:
             self.visibility.keep(found.table, found.pk)
 
     def _reject(self, record: Record, rejection: c.Rejection) -> c.Salvaged:
+        if record.offset < self.since.get(rejection.table, 0):
+            return c.Salvaged()  # all that is left of the table was read again since
         found = self.quarantine.put(record, rejection.reason)
         if found.pk is not None and found.table.name in self.sweeps.watched:
             self.sweeps.see(found.table.name, found.pk, record.offset, is_empty=not found.table.pks())
         return found
+
+    def _read_again(self, record: Record, row: c.SnapshotRow) -> None:
+        before = row.table.remembered(row.pk)
+        self._row(record, row.table, row.pk, row.row)
+        if row.table.remembered(row.pk) != before:
+            self.visibility.reread(row.time_ms)
 
     def _snapshot_seen(self, record: Record, row: c.SnapshotRow) -> None:
         if self.visibility.snapshot_row(row):
@@ -175,6 +185,9 @@ class StockFold:
             self._older = dict.fromkeys(older | self.quarantine.tables(), record.offset)
 
     def _snapshot_row(self, record: Record, row: c.SnapshotRow) -> None:
+        if row.stage == "incremental":
+            self._read_again(record, row)
+            return
         self._snapshot_seen(record, row)
         self._row(record, row.table, row.pk, row.row)
         if row.stage == "last":
@@ -234,4 +247,8 @@ def new_fold(
     engine = compile_source(applied.mapping_texts, applied.schema, applied.params, store=store)
     levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
     reader = LogReader(topic_prefix, engine.tables, has_marks=applied.dialect == "postgres")
-    return StockFold(engine, levels, reader, swept, Quarantine(engine, reader, noted or {}, applied.epoch))
+    # rows of a table that was read again for this mapping count from there on
+    known = {t: max(swept.get(t, 0), applied.since.get(t, 0)) for t in {*swept, *applied.since}}
+    fold = StockFold(engine, levels, reader, known, Quarantine(engine, reader, noted or {}, applied.epoch))
+    fold.since = applied.since
+    return fold

@@ -1,6 +1,7 @@
 """Kafka Connect: the connector that captures a source, configured, checked and watched over its REST interface."""
 
 import re
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from pipeline.settings import Kafka, Source
 
 PLUGIN = "io.debezium.connector.postgresql.PostgresConnector"
 _TIMEOUT_S = (3, 30)  # connecting, answering: `validate` lets Debezium log in to the ERP's database
+_STOP_S = 60
 # Connect says so while it rebalances (409), and right after its start (500, 503).
 _AGAIN = {HTTPStatus.CONFLICT, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE}
 _PREDICATE = "org.apache.kafka.connect.transforms.predicates.TopicNameMatches"
@@ -41,14 +43,11 @@ class State(NamedTuple):
 def connector_config(broker: Kafka, source: Source, captured: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """The connector's configuration. `captured`: columns by `schema.table`; nothing else leaves the ERP."""
     if source.is_mariadb:
-        security = _security(broker)
-        own = connect_mariadb.database(source, broker.bootstrap_servers, security)
-        own |= connect_mariadb.capture(source, captured)
+        own = connect_mariadb.database(source, broker) | connect_mariadb.capture(source, captured)
     else:
         own = {**_database(source), **_capture(source, captured)}
     return {
         **own,
-        **_signals(broker, source),
         **_delivery(source),
         **_one_topic(source, sorted({table.split(".")[0] for table in captured})),
     }
@@ -101,43 +100,15 @@ def _capture(source: Source, captured: Mapping[str, tuple[str, ...]]) -> dict[st
         "heartbeat.interval.ms": "1000",
         "heartbeat.action.query": mark,
         "message.prefix.include.list": re.escape(source.topic_prefix),
+        # rows can be read again beside the stream (`adapters.signals`) with no table of the ERP to write to; that it is
+        # done is told through the same queue as rows, so it stands in the log after the rows it is about
+        "read.only": "true",
+        "notification.enabled.channels": "sink",
+        "notification.sink.topic.name": source.log_topic,
         "slot.retry.delay.ms": "1000",
         "slot.max.retries": "60",
         "status.update.interval.ms": "1000",
     }
-
-
-def _signals(broker: Kafka, source: Source) -> dict[str, str]:
-    """Where it is asked to read rows again (`adapters.signals`), and where it tells that this is done."""
-    return {
-        "read.only": "true",  # windows by pg_current_snapshot(), not by rows in a table of the ERP
-        "signal.enabled.channels": "kafka",
-        "signal.poll.interval.ms": "1000",
-        "signal.kafka.topic": source.signals_topic,
-        "signal.kafka.bootstrap.servers": broker.bootstrap_servers,
-        # its place in the topic is this group's; the default is shared by all connectors
-        "signal.kafka.groupId": source.signals_topic,
-        "signal.consumer.auto.commit.interval.ms": "1000",
-        **{f"signal.consumer.{name}": value for name, value in _security(broker).items()},
-        # through the same queue as rows: what it tells stands in the log after the rows it is about
-        "notification.enabled.channels": "sink",
-        "notification.sink.topic.name": source.log_topic,
-    }
-
-
-def _security(broker: Kafka) -> dict[str, str]:
-    """The consumer's way to the brokers, as Kafka's Java client is told it; no password stands in it."""
-    if broker.security_protocol == "PLAINTEXT":
-        return {}
-    given: dict[str, str] = {"security.protocol": broker.security_protocol}
-    if broker.ssl_cafile is not None:
-        given |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(broker.ssl_cafile.absolute())}
-    if broker.security_protocol.startswith("SASL"):
-        module = "plain.PlainLoginModule" if broker.sasl_mechanism == "PLAIN" else "scram.ScramLoginModule"
-        login = f'username="{broker.sasl_username}" password="{broker.placeholder}"'
-        given["sasl.mechanism"] = broker.sasl_mechanism
-        given["sasl.jaas.config"] = f"org.apache.kafka.common.security.{module} required {login};"
-    return given
 
 
 def _delivery(source: Source) -> dict[str, str]:
@@ -249,6 +220,28 @@ class Connect:
     def restart(self, name: str) -> None:
         """Start a failed connector and its task again."""
         self._change("POST", f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true")
+
+    def stop(self, name: str) -> None:
+        """End connector `name`'s task; returns when it is gone. NotReadyError when it does not go."""
+        self._change("PUT", f"/connectors/{name}/stop")
+        deadline = time.monotonic() + _STOP_S
+        while (state := self.state(name)) is not None and (state.connector, state.task) != ("STOPPED", "UNASSIGNED"):
+            if time.monotonic() > deadline:
+                raise NotReadyError(
+                    f"connector {name} does not stop: its task is {state.task}", "restart Kafka Connect"
+                )
+            time.sleep(0.1)
+
+    def offset(self, name: str) -> dict[str, Any]:
+        """Where connector `name` stands in its database, as it last stored it; empty when it never did."""
+        answer = self._ask("GET", f"/connectors/{name}/offsets")
+        held = answer.json()["offsets"] if answer.ok else []
+        return dict(held[0]["offset"] or {}) if held else {}
+
+    def put_offset(self, name: str, server: str, offset: Mapping[str, Any]) -> None:
+        """Let connector `name`, which is stopped, go on from `offset`. `server` is its topic.prefix."""
+        body = {"offsets": [{"partition": {"server": server}, "offset": offset}]}
+        self._change("PATCH", f"/connectors/{name}/offsets", body)
 
     def delete(self, name: str) -> None:
         """Take connector `name` away; its replication slot stays."""

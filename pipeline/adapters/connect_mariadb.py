@@ -5,16 +5,18 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from pipeline.settings import Source
+from pipeline.settings import Kafka, Source
 
 PLUGIN = "io.debezium.connector.mariadb.MariaDbConnector"
 
 
-def database(source: Source, brokers: str, security: Mapping[str, str]) -> dict[str, str]:
-    """Where the ERP is, and where the connector keeps its tables' definitions: at `brokers`, reached by `security`."""
+def database(source: Source, broker: Kafka) -> dict[str, str]:
+    """Where the ERP is, and where the connector keeps its tables' definitions."""
     url = sa.make_url(source.database)
     history = "schema.history.internal"
-    sides = {f"{history}.{side}.{name}": x for side in ("producer", "consumer") for name, x in security.items()}
+    sides = {
+        f"{history}.{side}.{name}": x for side in ("producer", "consumer") for name, x in _security(broker).items()
+    }
     password = {"database.password": source.placeholder} if source.placeholder else {}
     return {
         "connector.class": PLUGIN,
@@ -25,7 +27,7 @@ def database(source: Source, brokers: str, security: Mapping[str, str]) -> dict[
         **password,
         "database.server.id": str(source.replica_id),
         "database.ssl.mode": "disable",
-        f"{history}.kafka.bootstrap.servers": brokers,
+        f"{history}.kafka.bootstrap.servers": broker.bootstrap_servers,
         f"{history}.kafka.topic": source.history_topic,
         # of other tables nothing is known, and their DDL is not kept
         f"{history}.store.only.captured.tables.ddl": "true",
@@ -56,3 +58,20 @@ def capture(source: Source, captured: Mapping[str, tuple[str, ...]]) -> dict[str
         # an idle server sends one when it has sent all there is: see `domain.quiet`
         "heartbeat.interval.ms": "1000",
     }
+
+
+def _security(broker: Kafka) -> dict[str, str]:
+    """The way to the brokers, as Kafka's Java client is told it; the password's file is named, not read."""
+    if broker.security_protocol == "PLAINTEXT":
+        return {}
+    given: dict[str, str] = {"security.protocol": broker.security_protocol}
+    if broker.ssl_cafile is not None:
+        given |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(broker.ssl_cafile.absolute())}
+    if broker.security_protocol.startswith("SASL"):
+        file = broker.sasl_password_file.absolute() if broker.sasl_password_file else None
+        password = f"${{dir:{file.parent}:{file.name}}}" if file else ""
+        module = "plain.PlainLoginModule" if broker.sasl_mechanism == "PLAIN" else "scram.ScramLoginModule"
+        login = f'username="{broker.sasl_username}" password="{password}"'
+        given["sasl.mechanism"] = broker.sasl_mechanism
+        given["sasl.jaas.config"] = f"org.apache.kafka.common.security.{module} required {login};"
+    return given

@@ -4,6 +4,7 @@ Keys end with the table's name (`ByLogicalTableRouter`), so one look-up on the t
 value: rows in one typed pass, straight into the engine's row.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date
@@ -28,6 +29,8 @@ from pipeline.domain.change import (
 )
 
 Read = Callable[[bytes, bytes | None], Change]
+_ROW_OPS = ("c", "u", "d", "r")
+_MISSING = re.compile(r"Object missing required field `(.+)` - at `\$\.after`")
 TABLE_FIELD = b'"__dbz__physicalTableIdentifier"'
 
 
@@ -107,7 +110,7 @@ class LogReader:
 
     def __init__(self, topic_prefix: str, tables: Mapping[str, TableLike], *, has_marks: bool = True) -> None:
         self._heartbeat = None if has_marks else f'{{"row":{{"serverName":"{topic_prefix}"}}}}'.encode()
-        self._tables = dict(tables)
+        self._tables, self._prefix = dict(tables), f"{topic_prefix}."
         self._rows = {
             f'"{topic_prefix}.{name}"}}}}'.encode(): _row_reader(table) for name, table in self._tables.items()
         }
@@ -144,7 +147,8 @@ class LogReader:
     def _table_of(self, key: bytes) -> str:
         head, _, tail = key.rpartition(b":")
         # a key that does not end with the table's name ends with a value
-        return tail.strip(b'"}').decode(errors="replace") if head.endswith(TABLE_FIELD) else ""
+        name = tail.strip(b'"}').decode(errors="replace") if head.endswith(TABLE_FIELD) else ""
+        return name.removeprefix(self._prefix)
 
     def _read_other(self, value: bytes | None, *, is_heartbeat: bool) -> Change:
         if value is None:
@@ -171,6 +175,8 @@ class LogReader:
             return Truncated(table, source.position, source.ts_ms) if source.gtid else Truncated(table)
         if o.op == "t":
             return Nothing()
+        if table is None and source.table and o.op in _ROW_OPS:
+            return Nothing()  # captured for another mapping: the one before, or the one that is being prepared
         return Rejection(f"op {o.op!r} under a key that is no captured table's", source.table)
 
 
@@ -233,6 +239,9 @@ def reason_of(e: Exception) -> str:
     """Why a value was refused, without the value: msgspec says types and the place, our own errors the rule."""
     if isinstance(e, msgspec.ValidationError) and str(e).endswith("`$.op`"):
         return "an op that is not known"
+    if missing := _MISSING.match(str(e)):
+        column = missing[1]
+        return f"the row has no column {column} (dropped or renamed in the ERP?): onhand plan says what to do"
     return (
         str(e)
         if isinstance(e, msgspec.ValidationError)

@@ -20,7 +20,7 @@ _COLUMNS = f"""
   SELECT t.name, a.attname,
          CASE y.typtype WHEN 'd' THEN format_type(y.typbasetype, y.typtypmod)
                         ELSE format_type(a.atttypid, a.atttypmod) END,
-         NOT a.attnotnull, NULLIF(k.collname, 'default')
+         NOT a.attnotnull, NULLIF(k.collname, 'default'), t.oid || '.' || a.attnum
   FROM t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_type y ON y.oid = a.atttypid LEFT JOIN pg_collation k ON k.oid = a.attcollation
   ORDER BY t.name, a.attnum

@@ -1,6 +1,7 @@
 """Is the ERP's database ready to be captured? Asked before anything is set up; each lack with the SQL that mends it."""
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,24 +20,31 @@ _LONG_S = 1.0  # a transaction still open after this long holds up a new slot no
 _PREPARER = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]  # SQLAlchemy's dialects carry no types
 
 
-def preflight(source: Source, catalog: Catalog, captured: Captured) -> list[str]:
-    """Raise RefusedError naming every lack at once; return warnings."""
+def preflight(
+    source: Source, catalog: Catalog, captured: Captured, reread: Collection[str] = ()
+) -> tuple[list[Lack], list[str]]:
+    """Every lack, and warnings where there is none. Rows of the tables `reread` are to be read again."""
     with connect(source) as c:
         if source.is_mariadb:
-            if lacks := erp_mysql_preflight.lacks(c, catalog, captured):
-                raise _refused(source, lacks)
-            return erp_mysql_preflight.warnings(c)
+            lacks = erp_mysql_preflight.lacks(c, catalog, captured)
+            return lacks, [] if lacks else erp_mysql_preflight.warnings(c)
         lacks = [
             *_wal_level(c),
             *_role(c),
             *_rights(c, captured),
             *_keys(catalog, captured),
             *_publication(c, source, captured),
+            *_gaps(c, source, {t: captured[t] for t in reread}),
             *_slot(c, source),
         ]
-        if lacks:
-            raise _refused(source, lacks)
-        return [] if _has_slot(c, source) else _open_transactions(c)
+        return lacks, [] if lacks or _has_slot(c, source) else _open_transactions(c)
+
+
+def check_readable(source: Source, tables: Collection[str]) -> None:
+    """Raise RefusedError unless rows of `tables` can be read again beside the stream."""
+    with connect(source) as c:
+        if lacks := _gaps(c, source, dict.fromkeys(tables, ())):
+            raise refused(source, lacks)
 
 
 def slot_exists(source: Source) -> bool:
@@ -47,7 +55,24 @@ def slot_exists(source: Source) -> bool:
         return _has_slot(c, source)
 
 
-def _refused(source: Source, lacks: list[Lack]) -> RefusedError:
+def estimated_rows(source: Source, tables: list[str]) -> dict[str, int]:
+    """About how many rows each table has; -1 where PostgreSQL never counted."""
+    sql = """SELECT n.nspname || '.' || c.relname, CAST(c.reltuples AS bigint)
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname || '.' || c.relname = ANY (:names)"""
+    with connect(source) as c:
+        return {name: int(rows) for name, rows in c.execute(sa.text(sql), {"names": tables})}
+
+
+def captured_up_to(source: Source) -> int:
+    """The position up to which all changes are in the log, as the slot says; 0 without a slot."""
+    sql = "SELECT confirmed_flush_lsn - CAST('0/0' AS pg_lsn) FROM pg_replication_slots WHERE slot_name = :slot"
+    with connect(source) as c:
+        return int(_one(c, sql, slot=source.slot_name) or 0)
+
+
+def refused(source: Source, lacks: list[Lack]) -> RefusedError:
+    """All that is missing and the SQL that mends it, as one error."""
     fixes = "\n       ".join(lack.fix for lack in lacks)
     if len(lacks) == 1:
         return RefusedError(f"source {source.name}: {lacks[0].what}", f"as a superuser of the ERP's database: {fixes}")
@@ -124,7 +149,7 @@ def _publication(c: sa.Connection, source: Source, captured: Captured) -> list[L
     if unpublished := [kind for kind in PUBLISHED if not found[f"pub{kind}"]]:
         fix = f"ALTER PUBLICATION {name} SET (publish = '{', '.join(PUBLISHED)}');"
         lacks.append(Lack(f"publication {name} leaves out {', '.join(unpublished)}", fix))
-    if wrong := _unpublished(c, name, captured):
+    if wrong := left_out(c, name, captured):
         fix = f"ALTER PUBLICATION {name} SET TABLE {_tables(c, captured)};"
         lacks.append(Lack(f"publication {name}: {'; '.join(wrong)}", fix))
     return lacks
@@ -145,7 +170,8 @@ def _whole_rows(c: sa.Connection, captured: Captured) -> set[str]:
     return set(c.execute(sa.text(sql), {"names": list(captured)}).scalars())
 
 
-def _unpublished(c: sa.Connection, publication: str, captured: Captured) -> list[str]:
+def left_out(c: sa.Connection, publication: str, captured: Captured) -> list[str]:
+    """What of `captured` the publication leaves out."""
     rows = c.execute(sa.text("SELECT * FROM pg_publication_tables WHERE pubname = :name"), {"name": publication})
     published = {f"{r['schemaname']}.{r['tablename']}": r for r in rows.mappings()}
     wrong = [f"table {t} is missing" for t in captured if t not in published]
@@ -155,6 +181,35 @@ def _unpublished(c: sa.Connection, publication: str, captured: Captured) -> list
         wrong += [f"{table} lacks {', '.join(sorted(missing))}"] if missing else []
         wrong += [f"{table} has a row filter"] if row.get("rowfilter") else []
     return wrong
+
+
+# attnames is PostgreSQL 15's; a generated column is never sent
+_PUBLISHED_OF_ALL = """
+  SELECT p.schemaname || '.' || p.tablename, to_jsonb(p) -> 'attnames',
+         array_agg(CAST(a.attname AS text) ORDER BY a.attnum)
+  FROM pg_publication_tables p
+  JOIN pg_namespace n ON n.nspname = p.schemaname
+  JOIN pg_class t ON t.relnamespace = n.oid AND t.relname = p.tablename
+  JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+  WHERE p.pubname = :name AND p.schemaname || '.' || p.tablename = ANY (:tables) GROUP BY 1, 2
+"""
+
+
+def _gaps(c: sa.Connection, source: Source, tables: Captured) -> list[Lack]:
+    """Published columns of which one before the last is left out.
+
+    While Debezium reads rows again, it takes the stream's values for those of the table's first columns, in order:
+    a column left out would shift all that stand behind it.
+    """
+    name, lacks = source.publication, []
+    for table, published, every in c.execute(sa.text(_PUBLISHED_OF_ALL), {"name": name, "tables": list(tables)}):
+        wanted = {*(published or every), *tables[table]}
+        first = every[: max(every.index(column) for column in wanted if column in every) + 1]
+        if missing := [column for column in first if column not in (published or every)]:
+            what = f"publication {name}: rows of {table} cannot be read again while it lacks {', '.join(missing)}"
+            add = f"ALTER PUBLICATION {name} ADD TABLE {_quoted(table)} ({_columns(tuple(first))})"
+            lacks.append(Lack(what, f"BEGIN; ALTER PUBLICATION {name} DROP TABLE {_quoted(table)}; {add}; COMMIT;"))
+    return lacks
 
 
 _SLOT = "SELECT * FROM pg_replication_slots WHERE slot_name = :slot"

@@ -247,12 +247,28 @@ async def _replay(kafka: Kafka, topic: str, take: Callable[[Any], bool | None], 
         end = int((await consumer.end_offsets([partition]))[partition])
         first = int((await consumer.beginning_offsets([partition]))[partition])
         begin = first if last is None else max(first, end - last)
-        consumer.seek(partition, begin)
-        while await consumer.position(partition) < end:
-            for record in (await consumer.getmany(partition, timeout_ms=1000)).get(partition, ()):
-                if take(record):
-                    return begin
+        await _hand_on(consumer, partition, begin, end, take)
         return begin
+
+
+async def _follow(kafka: Kafka, topic: str, take: Callable[[Any], bool | None], offset: int) -> int:
+    async with _reading(kafka, topic) as reading:
+        if reading is None:
+            return offset
+        consumer, partition = reading
+        end = int((await consumer.end_offsets([partition]))[partition])
+        await _hand_on(consumer, partition, offset, end, take)
+        return max(offset, end)
+
+
+async def _hand_on(
+    consumer: AIOKafkaConsumer, partition: TopicPartition, begin: int, end: int, take: Callable[[Any], bool | None]
+) -> None:
+    consumer.seek(partition, begin)
+    while await consumer.position(partition) < end:
+        for record in (await consumer.getmany(partition, timeout_ms=1000)).get(partition, ()):
+            if take(record):
+                return
 
 
 def replay(kafka: Kafka, topic: str, take: Callable[[Any], bool | None], last: int | None = None) -> int:
@@ -261,6 +277,11 @@ def replay(kafka: Kafka, topic: str, take: Callable[[Any], bool | None], last: i
     Returns the offset it began at.
     """
     return _blocking(_replay, limit_s=None)(kafka, topic, take, last)
+
+
+def follow(kafka: Kafka, topic: str, take: Callable[[Any], None], offset: int) -> int:
+    """Hand the topic's records from `offset` on to `take` up to its present end; the offset to go on from."""
+    return _blocking(_follow, limit_s=None)(kafka, topic, take, offset)
 
 
 def begin_log(kafka: Kafka, topic: str, today: date) -> int:

@@ -4,7 +4,7 @@ import msgspec
 
 from pipeline import applied
 from pipeline.adapters import kafka
-from pipeline.applied import Applied, Swept
+from pipeline.applied import Applied, Pending, Swept
 from pipeline.domain.errors import NotReadyError, RefusedError
 from pipeline.settings import Kafka
 
@@ -30,6 +30,20 @@ def load_applied(broker: Kafka, name: str) -> Applied:
     if found is None:
         raise NotReadyError(f"source {name} is not applied yet", f"onhand apply {name}")
     return found
+
+
+def store_pending(broker: Kafka, name: str, pending: Pending | None) -> None:
+    """Keep what waits for rows to be read again; None = nothing does."""
+    kafka.write(broker, applied.TOPIC, Pending.key(name), pending.to_json() if pending is not None else b"")
+
+
+def find_pending(broker: Kafka, name: str) -> Pending | None:
+    """What waits to become the applied source `name`."""
+    value = kafka.latest(broker, applied.TOPIC).get(Pending.key(name))
+    try:
+        return msgspec.json.decode(value, type=Pending) if value else None
+    except msgspec.MsgspecError:
+        return None  # another version's: it is begun again
 
 
 def load_swept(broker: Kafka, name: str, epoch: int) -> dict[str, int]:

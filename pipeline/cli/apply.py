@@ -9,10 +9,13 @@ import msgspec
 import typer
 
 from pipeline import applied, pack
-from pipeline.adapters import erp, erp_preflight, kafka, served, signals, sources
+from pipeline.adapters import erp, erp_preflight, kafka, served, sources
 from pipeline.adapters.connect import Connect, connector_config
+from pipeline.adapters.lack import Lack
 from pipeline.applied import Applied, Text
+from pipeline.cli import reread
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, say
+from pipeline.cli.reread import Reread
 from pipeline.domain.catalog import Catalog
 from pipeline.domain.errors import NotReadyError, PackError, RefusedError, UsageError
 from pipeline.pack import Pack
@@ -47,10 +50,20 @@ class Plan:
     connector: Mapping[str, str]
     fresh: bool
     warnings: list[str]
+    lacks: list[Lack]
+    """What is missing in the ERP's database; empty where it was not to be tolerated."""
+    before: Applied | None
+    lacking: Mapping[str, list[str]]
+    """Table -> what the log's rows of it lack: they are read again before the mapping is applied."""
+    meanwhile: Mapping[str, str]
+    """The connector until then: it captures for the mapping before, too."""
 
 
-def prepare(settings: Settings, source: Source) -> Plan:
-    """Compile the pack and look at the ERP, Kafka, Redis and Connect. Changes nothing; raises what is not right."""
+def prepare(settings: Settings, source: Source, *, tolerant: bool = False) -> Plan:
+    """Compile the pack and look at the ERP, Kafka, Redis and Connect. Changes nothing; raises what is not right.
+
+    `tolerant`: what the ERP's database lacks is told and not raised.
+    """
     pack.load(source.pack, source.params)  # a wrong pack is told before any server is asked
     catalog = erp.inspect(source)
     chosen = pack.load(source.pack, source.params, catalog)
@@ -61,82 +74,107 @@ def prepare(settings: Settings, source: Source) -> Plan:
         raise PackError("[stock] usable is not served yet", "leave it out: all stock is usable then", chosen.name)
     catalog = chosen.complete(catalog)
     captured = compile_source(chosen.texts, catalog, chosen.params).captured
-    warnings = erp_preflight.preflight(source, catalog, captured)
-    fresh = _check_kafka(settings, source, captured)
+    fresh = _check_kafka(settings, source)
+    before = None if fresh else sources.find_applied(settings.kafka, source.name)
+    lacking = reread.lacking(before, catalog, captured) if before else {}
+    if lacking and source.is_mariadb:
+        new = ", ".join(f"{column} of {table}" for table, columns in lacking.items() for column in columns)
+        raise _new_log_needed(settings, source, f"the pack now reads {new}, which the log's rows do not have")
+    needed = reread.for_both(before, catalog, captured) if before and lacking else captured
+    lacks, warnings = erp_preflight.preflight(source, catalog, needed, lacking)
+    if lacks and not tolerant:
+        raise erp_preflight.refused(source, lacks)
     served.check_server(settings.redis.address, settings.redis.secret)
-    connector = connector_config(settings.kafka, source, captured)
+    connector, meanwhile = (connector_config(settings.kafka, source, c) for c in (captured, needed))
     connect = Connect(settings.kafka)
     connect.check_plugin(connector)
-    connect.validate(connector)
-    return Plan(source, chosen, catalog, captured, connector, fresh, warnings)
+    if not lacks:
+        connect.validate(meanwhile)  # by a log in that would fail for the same reasons
+    return Plan(source, chosen, catalog, captured, connector, fresh, warnings, lacks, before, lacking, meanwhile)
 
 
-def _check_kafka(settings: Settings, source: Source, captured: Captured) -> bool:
+def _check_kafka(settings: Settings, source: Source) -> bool:
     """True when the log is new: it holds no more than its control records."""
-    for topic in (source.alerts_topic, applied.TOPIC):
-        kafka.check_topic(settings.kafka, topic, kafka.COMPACTED)
-    kafka.check_topic(settings.kafka, source.quarantine_topic, kafka.QUARANTINE)
-    kafka.check_topic(settings.kafka, source.signals_topic, signals.TOPIC)
-    if not kafka.check_topic(settings.kafka, source.log_topic, kafka.LOG):
+    for topic, wanted in (topics_of(source) | {applied.TOPIC: kafka.COMPACTED}).items():
+        kafka.check_topic(settings.kafka, topic, wanted)
+    if kafka.settings_of(settings.kafka, source.log_topic) is None:
         return True
     end = kafka.end_offset(settings.kafka, source.log_topic)
     if end > 0:
         kafka.epoch_of(settings.kafka, source.log_topic)
     if end <= kafka.CONTROL_RECORDS:
         return True
-    _check_log_goes_on(settings, source, captured)
+    _check_log_goes_on(settings, source)
     return False
 
 
-def _check_log_goes_on(settings: Settings, source: Source, captured: Captured) -> None:
-    """A log with rows must hold every column the pack reads, and its slot must have kept what came since."""
-    gap = ""
+def _check_log_goes_on(settings: Settings, source: Source) -> None:
+    """The slot of a log with rows must have kept what came since."""
     if not erp_preflight.slot_exists(source):
         gap = f"replication slot {source.slot_name} is gone: changes since then are lost"
-    before = sources.find_applied(settings.kafka, source.name)
-    if before is not None:
-        known = compile_source(before.mapping_texts, before.schema, before.params).captured
-        new = [f"{table}.{c}" for table, columns in captured.items() for c in columns if c not in known.get(table, ())]
-        gap = f"the pack now reads {', '.join(new)}, which the log's rows do not have" if new else gap
-    if gap:
-        delete = f"kafka-topics.sh --bootstrap-server {settings.kafka.bootstrap_servers} --delete --topic"
-        fix = f"begin a new log: stop the worker; {delete} {source.log_topic}; onhand apply {source.name}"
-        raise RefusedError(f"source {source.name}: {gap}", fix)
+        raise _new_log_needed(settings, source, gap)
+
+
+def _new_log_needed(settings: Settings, source: Source, gap: str) -> RefusedError:
+    delete = f"kafka-topics.sh --bootstrap-server {settings.kafka.bootstrap_servers} --delete --topic"
+    fix = f"begin a new log: stop the worker; {delete} {source.log_topic}; onhand apply {source.name}"
+    return RefusedError(f"source {source.name}: {gap}", fix)
+
+
+def topics_of(source: Source) -> dict[str, dict[str, str]]:
+    """The source's own topics and how they must be."""
+    return {
+        source.log_topic: kafka.LOG,
+        source.alerts_topic: kafka.COMPACTED,
+        source.quarantine_topic: kafka.QUARANTINE,
+    }
 
 
 def carry_out(settings: Settings, plan: Plan) -> list[dict[str, str]]:
     """Set everything up and wait until changes flow. Returns what was done, part by part."""
     source, done = plan.source, []
-    topics = {source.log_topic: kafka.LOG, source.alerts_topic: kafka.COMPACTED, source.signals_topic: signals.TOPIC}
-    topics[source.quarantine_topic] = kafka.QUARANTINE
-    for topic, wanted in topics.items():
-        done.append(_done("topic", topic, kafka.ensure_topic(settings.kafka, topic, wanted)))
+    for topic, wanted in topics_of(source).items():
+        done.append(_done("topic", topic, changed=kafka.ensure_topic(settings.kafka, topic, wanted)))
     epoch = kafka.begin_log(settings.kafka, source.log_topic, datetime.now(source.zone).date())
-    done.append(_done("source", source.name, _store(settings, _record(plan, epoch))))
     connect = Connect(settings.kafka)
+
+    def until_running() -> None:
+        _until_running(connect, source.connector, lambda: erp_preflight.waiting_for(source))
+
+    record = record_of(plan, epoch)
+    if plan.lacking:
+        record = Reread(settings, source, record, list(plan.lacking)).done(plan.meanwhile, until_running)
+        done += [_done("rows", table, changed=True) for table in plan.lacking]
+    done.append(_done("source", source.name, changed=_store(settings, record, fresh=plan.fresh)))
     put = connect.begin if plan.fresh else connect.apply
-    done.append(_done("connector", source.connector, put(source.connector, plan.connector)))
-    _until_running(connect, source.connector, lambda: erp_preflight.waiting_for(source))
+    done.append(_done("connector", source.connector, changed=put(source.connector, plan.connector)))
+    connect.resume(source.connector)  # an apply may have been stopped while it was
+    until_running()
     return done
 
 
-def _done(part: str, name: str, changed: bool) -> dict[str, str]:
+def _done(part: str, name: str, *, changed: bool) -> dict[str, str]:
     return {"part": part, "name": name, "done": "set up" if changed else "was as it must be"}
 
 
-def _store(settings: Settings, record: Applied) -> bool:
+def _store(settings: Settings, record: Applied, *, fresh: bool) -> bool:
     before = sources.find_applied(settings.kafka, record.name)
-    if before is not None and before.says_the_same(record):
-        return False
-    # readers order what two applied mappings serve by this time, so it never goes back, whatever the clock does
-    later = max(record.applied_at, before.applied_at + 1) if before is not None else record.applied_at
-    sources.store_applied(settings.kafka, msgspec.structs.replace(record, applied_at=later))
-    if before is not None and before.epoch == record.epoch:
-        kafka.tell_mapping(settings.kafka, record.topics["log"], later)
-    return True
+    if before is None or not before.says_the_same(record):
+        # readers order what two applied mappings serve by this time, so it never goes back, whatever the clock does
+        later = max(record.applied_at, before.applied_at + 1) if before is not None else record.applied_at
+        stored = msgspec.structs.replace(record, applied_at=later)
+        sources.store_applied(settings.kafka, stored)
+    else:
+        stored = before
+    if sources.find_pending(settings.kafka, record.name) is not None:
+        sources.store_pending(settings.kafka, record.name, None)
+    if not fresh:  # where nothing changed, too: an apply may have been stopped before it told
+        kafka.tell_mapping(settings.kafka, record.topics["log"], stored.applied_at)
+    return stored is not before
 
 
-def _record(plan: Plan, epoch: int) -> Applied:
+def record_of(plan: Plan, epoch: int) -> Applied:
+    """The source as it would be applied to the log begun at `epoch`, now."""
     source = plan.source
     tables = [plan.catalog.tables[name] for name in plan.captured]
     return Applied(
@@ -153,6 +191,7 @@ def _record(plan: Plan, epoch: int) -> Applied:
         time_zone=source.time_zone,
         prefix=source.prefix,
         topics={"log": source.log_topic, "alerts": source.alerts_topic},
+        since=plan.before.since if plan.before is not None and plan.before.epoch == epoch else {},
     )
 
 

@@ -1,6 +1,7 @@
 """The command `onhand`: its commands, and what a person sees when something goes wrong.
 
-Exit codes: 0 ok, 1 error, 2 wrong use, 10 unhealthy or differs, 130 interrupted. Data on stdout, talk on stderr.
+Exit codes: 0 ok, 1 error, 2 wrong use, 3 plan has changes, 10 unhealthy or differs, 130 interrupted.
+Data on stdout, talk on stderr.
 """
 
 import os
@@ -21,7 +22,7 @@ from pipeline.domain.errors import OnhandError
 
 MARKUP: Final = "rich"
 COMMANDS = (
-    "apply", "worker", "status", "get", "explain", "as-of", "verify", "export", "diff", "quarantine", "demo", "pack",
+    "plan", "apply", "worker", "status", "get", "explain", "as-of", "verify", "export", "diff", "quarantine", "demo", "pack",
 )  # fmt: skip
 """Each is a module of `pipeline.cli` with a function of its name, or an `app` of several commands."""
 

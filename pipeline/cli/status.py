@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from pipeline.adapters import kafka
+from pipeline.adapters import erp_drift, kafka, sources
 from pipeline.adapters.connect import Connect
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_settings, reader, table
 from pipeline.domain.errors import DiffersError, OnhandError, UsageError
@@ -63,6 +63,7 @@ def look(settings: Settings, source: Source) -> dict[str, Any]:
     problems: list[str] = []
     connector = _ask(problems, lambda: _connector(settings, source, problems)) or {}
     served = _ask(problems, lambda: _served(settings, source, problems)) or {}
+    _ask(problems, lambda: _drift(settings, source, problems))
     end = _ask(problems, lambda: kafka.end_offset(settings.kafka, source.log_topic))
     offset = served.pop("offset", None)
     return {
@@ -95,6 +96,12 @@ def _connector(settings: Settings, source: Source, problems: list[str]) -> dict[
     if not state.running:
         problems.append(f"the connector does not run: {state.reason or state.task}")
     return {"connector": state.connector, "task": state.task}
+
+
+def _drift(settings: Settings, source: Source, problems: list[str]) -> None:
+    applied = sources.find_applied(settings.kafka, source.name)
+    moved = erp_drift.drift(source, applied) if applied is not None else []
+    problems += [f"{what}: onhand plan {source.name} says what to do" for what in moved]
 
 
 def _served(settings: Settings, source: Source, problems: list[str]) -> dict[str, Any]:

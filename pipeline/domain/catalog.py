@@ -7,12 +7,16 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `type` is the ERP's own spelling, e.g. `numeric(18,4)`; `collation` None = the database's default."""
+    """One column. `type` is the ERP's own spelling, e.g. `numeric(18,4)`; `collation` None = the database's default.
+
+    `identity` is the database's number of table and column, `16385.2`, which a rename leaves alone; '' = unknown.
+    """
 
     name: str
     type: str
     nullable: bool = True
     collation: str | None = None
+    identity: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Catalog:
                 "name": t.name,
                 "primary_key": list(t.primary_key),
                 "unique": [list(u) for u in t.unique],
-                "columns": [[c.name, c.type, c.nullable, c.collation] for c in t.columns.values()],
+                "columns": [[c.name, c.type, c.nullable, c.collation, c.identity] for c in t.columns.values()],
             }
             for t in self.tables.values()
         ]

@@ -3,7 +3,8 @@
 A killed Kafka Connect leaves transactions cut off, resumed without a new BEGIN, and older ones again at higher
 offsets: while they are folded, rows are of different times. They agree again at the first END whose position is above
 every END seen so far, in the log and by readers (`served`). Rows outside transactions (snapshots) become visible at
-the snapshot's end.
+the snapshot's end. A row that is read again beside the stream may be newer than the stream's place: rows are of one cut
+when the stream has come as far.
 """
 
 from collections.abc import Callable
@@ -23,6 +24,7 @@ class Visibility:
         """The highest END or snapshot seen, by us or (at a restart) by readers."""
         self._snapshot: dict[Any, Any] | None = None
         self._snapshot_at: Position | None = None
+        self._ahead_ms = 0
 
     @property
     def in_snapshot(self) -> bool:
@@ -35,7 +37,11 @@ class Visibility:
         if end.position <= self.served:
             return False
         self.served = end.position
-        return True
+        return end.time_ms >= self._ahead_ms
+
+    def reread(self, time_ms: int) -> None:
+        """A row was found changed by a reading at that time, by the connector's clock."""
+        self._ahead_ms = max(self._ahead_ms, time_ms)
 
     def snapshot_row(self, row: SnapshotRow) -> bool:
         """A row was read by a snapshot; True when it begins one: `first` or another position, also after one cut off.

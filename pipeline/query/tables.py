@@ -51,7 +51,7 @@ class TableFold:
         self._plan = plan
 
     def remembered(self, pk: Hashable) -> tuple[Any, ...] | None:
-        """A row as it is remembered."""
+        """A row as it is remembered, None where it is not."""
         row: tuple[Any, ...] | None = self._rows.get(pk)
         return row
 

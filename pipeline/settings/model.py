@@ -60,11 +60,6 @@ def _secret(value: SecretStr | None, file: Path | None) -> str | None:
         raise SettingsError(f"the password file {file} cannot be read: {e.strerror}", fix) from None
 
 
-def _placeholder(file: Path) -> str:
-    path = file.absolute()
-    return f"${{dir:{path.parent}:{path.name}}}"
-
-
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -95,11 +90,6 @@ class Kafka(_Section):
     def secret(self) -> str | None:
         """The SASL password, None without one."""
         return _secret(self.sasl_password, self.sasl_password_file)
-
-    @property
-    def placeholder(self) -> str:
-        """The SASL password as Kafka Connect is told it: its dir provider's, '' without a file."""
-        return _placeholder(self.sasl_password_file) if self.sasl_password_file else ""
 
 
 class Redis(_Section):
@@ -182,7 +172,8 @@ class Source(_Section):
         """The password as Kafka Connect is told it: `connect_password`, else its dir provider's."""
         if self.connect_password or self.password_file is None:
             return self.connect_password
-        return _placeholder(self.password_file)
+        path = self.password_file.absolute()
+        return f"${{dir:{path.parent}:{path.name}}}"
 
     @property
     def zone(self) -> ZoneInfo:
@@ -238,11 +229,6 @@ class Source(_Section):
     def quarantine_topic(self) -> str:
         """Rows that could not be read or mapped, by the log's key."""
         return f"onhand.{self.name}.quarantine"
-
-    @property
-    def signals_topic(self) -> str:
-        """Our wishes to the connector, and the consumer group with which it reads them."""
-        return f"onhand.{self.name}.signals"
 
     @property
     def connector(self) -> str:

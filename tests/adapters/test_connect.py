@@ -54,25 +54,6 @@ def test_the_database_address() -> None:
     assert (given["slot.name"], given["publication.name"]) == ("onhand_erp_1", "onhand")
 
 
-def test_the_way_to_the_signals_holds_no_password() -> None:
-    given = config()
-    assert (given["signal.kafka.topic"], given["notification.sink.topic.name"]) == (
-        "onhand.erp_1.signals",
-        "onhand.erp_1.log",
-    )
-    assert not any(name.startswith("signal.consumer.s") for name in given)
-    login = {"sasl_username": "onhand", "sasl_password": "hush", "sasl_password_file": "/run/secrets/kafka"}
-    secured = Kafka.model_validate({"security_protocol": "SASL_SSL", "ssl_cafile": "/etc/ca.pem", **login})
-    given = config(secured)
-    assert given["signal.consumer.ssl.truststore.location"] == "/etc/ca.pem"
-    jaas = given["signal.consumer.sasl.jaas.config"]
-    assert jaas == (
-        "org.apache.kafka.common.security.scram.ScramLoginModule required"
-        ' username="onhand" password="${dir:/run/secrets:kafka}";'
-    )
-    assert "hush" not in str(given)
-
-
 def test_mariadb_is_captured_into_the_same_log() -> None:
     given = config(database="mariadb://cdc@db/erp", password_file="/run/secrets/erp")
     assert (given["connector.class"].rpartition(".")[2], given["database.port"]) == ("MariaDbConnector", "3306")
@@ -85,3 +66,10 @@ def test_mariadb_is_captured_into_the_same_log() -> None:
     )
     other = config(database="mariadb://cdc@db/erp", server_id=77)
     assert (other["database.server.id"], given["database.server.id"].isdecimal()) == ("77", True)
+    login = {"sasl_username": "onhand", "sasl_password": "hush", "sasl_password_file": "/run/secrets/kafka"}
+    secured = Kafka.model_validate({"security_protocol": "SASL_SSL", "ssl_cafile": "/etc/ca.pem", **login})
+    given = config(secured, database="mariadb://cdc@db/erp")
+    assert given["schema.history.internal.consumer.ssl.truststore.location"] == "/etc/ca.pem"
+    jaas = given["schema.history.internal.producer.sasl.jaas.config"]
+    assert 'username="onhand" password="${dir:/run/secrets:kafka}"' in jaas
+    assert "hush" not in str(given)

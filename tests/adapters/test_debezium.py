@@ -155,7 +155,7 @@ def test_a_record_without_a_key() -> None:
 def test_what_cannot_be_read_names_the_table_and_never_a_value(value: bytes) -> None:
     change = reader.read(KEY, value)
     assert isinstance(change, Rejection)
-    assert change.table == "onhand.try1.public.quant"
+    assert change.table == "public.quant"
     assert change.reason
     for secret in ("S3CRET", "197", "3001", "5.0000"):
         assert secret not in change.reason + change.table

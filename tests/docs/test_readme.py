@@ -29,6 +29,7 @@ RUN_BY = {
     "redis-cli -p PORT HGETALL 'stock:{TYRE-40}:SHOP'": (
         "tests/docs/test_demo.py::test_the_first_read_answers_what_the_readme_shows"
     ),
+    "onhand plan": "tests/cli/test_plan.py::planned",
     "onhand apply": "tests/cli/test_apply.py::test_a_source_is_set_up_once_and_left_alone_the_second_time",
     "onhand worker": "tests/e2e/source.py::start_worker",
     "onhand status": "tests/cli/test_commands.py::test_before_apply_and_before_the_worker",
