@@ -23,8 +23,9 @@ class Text(msgspec.Struct, frozen=True):
 class Applied(msgspec.Struct, frozen=True):
     """One source as applied.
 
-    `epoch`: Unix seconds at which its log was begun; `applied_at`: those at which this record was made, higher with
-    each change of it; `digest`: the pack's.
+    `epoch`: Unix seconds at which the rows that count were begun to be read, by a record at offset `begun` of its log;
+    `applied_at`: those at which this record was made, higher with each change of it; `digest`: the pack's; `server`:
+    whose change log the positions are of, "" where the ERP's database does not say.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Applied(msgspec.Struct, frozen=True):
     time_zone: str
     prefix: str
     topics: dict[str, str]
+    begun: int = 0
+    server: str = ""
 
     @property
     def params(self) -> dict[str, Any]:
@@ -80,6 +83,22 @@ class Swept(msgspec.Struct, frozen=True):
     def key(source: str) -> bytes:
         """Its key in the topic of applied sources; no source is named with a slash."""
         return f"{source}/swept".encode()
+
+    def to_json(self) -> bytes:
+        """The record's value."""
+        return msgspec.json.encode(self)
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """What was found of changes that are lost, of the rows read since `epoch`: (kind, what, effect)."""
+
+    epoch: int
+    found: list[tuple[str, str, str]]
+
+    @staticmethod
+    def key(source: str) -> bytes:
+        """Its key in the topic of applied sources."""
+        return f"{source}/lost".encode()
 
     def to_json(self) -> bytes:
         """The record's value."""

@@ -114,11 +114,19 @@ class StockFold:
                 self.today = max(self.today, str(change.value["date"]))
                 self.engine.set_today(self.today)
             case c.Control(kind="epoch"):
-                self.epoch = int(change.value["epoch"])
+                self._begin_epoch(int(change.value["epoch"]), c.Position(int(change.value.get("position", 0))))
             case c.Control(kind="mapping"):
                 self.applied_at = int(change.value["applied_at"])
             case _:
                 pass
+
+    def _begin_epoch(self, epoch: int, at: c.Position) -> None:
+        """All rows are read anew: none from before counts, and nothing is shown until the new ones are complete."""
+        self.epoch, self.place, self._rows = epoch, None, 0
+        self.visibility.begin(at)
+        self.quarantine.clear()
+        for table in self.engine.tables.values():
+            table.clear()
 
     def _reject(self, record: Record, rejection: c.Rejection) -> None:
         self.quarantine[record.key] = (record.offset, rejection.reason)
