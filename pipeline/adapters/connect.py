@@ -1,6 +1,7 @@
 """Kafka Connect: the connector that captures a source, configured, checked and watched over its REST interface."""
 
 import re
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from pipeline.settings import Kafka, Source
 
 PLUGIN = "io.debezium.connector.postgresql.PostgresConnector"
 _TIMEOUT_S = (3, 30)  # connecting, answering: `validate` lets Debezium log in to the ERP's database
+_STOP_S = 60
 # Connect says so while it rebalances (409), and right after its start (500, 503).
 _AGAIN = {HTTPStatus.CONFLICT, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE}
 _PREDICATE = "org.apache.kafka.connect.transforms.predicates.TopicNameMatches"
@@ -201,9 +203,20 @@ class Connect:
         trace = task.get("trace") or said["connector"].get("trace") or ""
         return State(said["connector"]["state"], task["state"], _reason(trace))
 
-    def restart(self, name: str) -> None:
-        """Start a failed connector and its task again."""
-        self._change("POST", f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true")
+    def restart(self, name: str, *, only_failed: bool = True) -> None:
+        """Start a connector and its task again: what failed, or all of it."""
+        self._change("POST", f"/connectors/{name}/restart?includeTasks=true&onlyFailed={str(only_failed).lower()}")
+
+    def stop(self, name: str) -> None:
+        """End connector `name`'s task; returns when it is gone. NotReadyError when it does not go."""
+        self._change("PUT", f"/connectors/{name}/stop")
+        deadline = time.monotonic() + _STOP_S
+        while (state := self.state(name)) is not None and (state.connector, state.task) != ("STOPPED", "UNASSIGNED"):
+            if time.monotonic() > deadline:
+                raise NotReadyError(
+                    f"connector {name} does not stop: its task is {state.task}", "restart Kafka Connect"
+                )
+            time.sleep(0.1)
 
     def delete(self, name: str) -> None:
         """Take connector `name` away; its replication slot stays."""

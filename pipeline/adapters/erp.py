@@ -17,6 +17,8 @@ from pipeline.query import BadValueError
 from pipeline.settings import Source
 
 CONNECT_TIMEOUT_S = 5
+# a peer that is gone without a word is noticed within half a minute
+_HALF_OPEN = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 
 # From pg_catalog, not information_schema: that one hides what the least-privilege role may not select.
 _TABLES = """
@@ -69,7 +71,7 @@ class View(Protocol):
 def connect(source: Source, **options: Any) -> Iterator[sa.Connection]:
     """A connection as the capture role, one transaction. NotReadyError when there is none to be had."""
     url = sa.make_url(source.database).set(drivername="postgresql+psycopg", password=source.secret)
-    arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "onhand"}
+    arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "onhand", **_HALF_OPEN}
     engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=arguments)
     try:
         connection = engine.connect().execution_options(**options)

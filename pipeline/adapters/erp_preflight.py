@@ -42,12 +42,6 @@ def preflight(source: Source, catalog: Catalog, captured: Captured) -> list[str]
         return [] if _has_slot(c, source) else _open_transactions(c)
 
 
-def slot_exists(source: Source) -> bool:
-    """True when the server keeps the source's changes."""
-    with connect(source) as c:
-        return _has_slot(c, source)
-
-
 def _refused(source: Source, lacks: list[Lack]) -> RefusedError:
     fixes = "\n       ".join(lack.fix for lack in lacks)
     if len(lacks) == 1:
@@ -176,8 +170,6 @@ def _slot(c: sa.Connection, source: Source) -> list[Lack]:
     if slot["plugin"] != "pgoutput" or slot["database"] != _one(c, "SELECT current_database()"):
         what = f"replication slot {source.slot_name} belongs to something else ({slot['plugin']}, {slot['database']})"
         return [Lack(what, f"choose another slot in [sources.{source.name}], or {drop}")]
-    if slot["wal_status"] == "lost":
-        return [Lack(f"replication slot {source.slot_name} lost its WAL: changes are missing", drop)]
     return []
 
 

@@ -3,16 +3,18 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Annotated
 
 import msgspec
 import typer
 
 from pipeline import applied, pack
-from pipeline.adapters import erp, erp_preflight, kafka, served, sources
+from pipeline.adapters import control, erp, erp_preflight, erp_server, kafka, served, sources
 from pipeline.adapters.connect import Connect, connector_config
 from pipeline.applied import Applied, Text
+from pipeline.cli import again
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, say
+from pipeline.domain import health
 from pipeline.domain.catalog import Catalog
 from pipeline.domain.errors import NotReadyError, PackError, RefusedError
 from pipeline.pack import Pack
@@ -24,13 +26,20 @@ START_TIMEOUT_S = 120
 _SLOW_S = 10
 
 
-def apply(ctx: typer.Context, source: SourceArgument = None, output: OutputOption = Output.TABLE) -> None:
+def apply(
+    ctx: typer.Context,
+    source: SourceArgument = None,
+    snapshot: Annotated[
+        bool, typer.Option("--snapshot", help="Read all rows anew: changes were lost, or the ERP's database put back.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
     """Set a source up, or bring it up to date: nothing is changed before everything has been found in order.
 
-    Examples: onhand apply · onhand apply erp · onhand --config /etc/onhand.toml apply erp -o json
+    Examples: onhand apply · onhand apply erp · onhand apply --snapshot erp · onhand apply erp -o json
     """
     settings, chosen = load_source(ctx, source)
-    plan = prepare(settings, chosen)
+    plan = prepare(settings, chosen, anew=snapshot)
     for warning in plan.warnings:
         say(f"warning: {warning}")
     emit(carry_out(settings, plan), output)
@@ -49,8 +58,11 @@ class Plan:
     warnings: list[str]
 
 
-def prepare(settings: Settings, source: Source) -> Plan:
-    """Compile the pack and look at the ERP, Kafka, Redis and Connect. Changes nothing; raises what is not right."""
+def prepare(settings: Settings, source: Source, *, anew: bool = False) -> Plan:
+    """Compile the pack and look at the ERP, Kafka, Redis and Connect. Changes nothing; raises what is not right.
+
+    `anew`: all rows are to be read again, whatever the log holds.
+    """
     pack.load(source.pack, source.params)  # a wrong pack is told before any server is asked
     catalog = erp.inspect(source)
     chosen = pack.load(source.pack, source.params, catalog)
@@ -59,7 +71,7 @@ def prepare(settings: Settings, source: Source) -> Plan:
     catalog = chosen.complete(catalog)
     captured = compile_source(chosen.texts, catalog, chosen.params).captured
     warnings = erp_preflight.preflight(source, catalog, captured)
-    fresh = _check_kafka(settings, source, captured)
+    fresh = _check_kafka(settings, source, captured, anew=anew)
     served.check_server(settings.redis.address, settings.redis.secret)
     connector = connector_config(source, captured)
     connect = Connect(settings.kafka)
@@ -68,35 +80,31 @@ def prepare(settings: Settings, source: Source) -> Plan:
     return Plan(source, chosen, catalog, captured, connector, fresh, warnings)
 
 
-def _check_kafka(settings: Settings, source: Source, captured: Captured) -> bool:
-    """True when the log is new: it holds no more than its control records."""
+def _check_kafka(settings: Settings, source: Source, captured: Captured, *, anew: bool) -> bool:
+    """True when all rows are to be read: asked for, or the log holds no more than its control records."""
     for topic in (source.alerts_topic, applied.TOPIC):
         kafka.check_topic(settings.kafka, topic, kafka.COMPACTED)
-    if not kafka.check_topic(settings.kafka, source.log_topic, kafka.LOG):
+    if not kafka.check_topic(settings.kafka, source.log_topic, kafka.LOG) or anew:
         return True
-    end = kafka.end_offset(settings.kafka, source.log_topic)
+    before, end = sources.find_applied(settings.kafka, source.name), kafka.end_offset(settings.kafka, source.log_topic)
     if end > 0:
-        kafka.epoch_of(settings.kafka, source.log_topic)
-    if end <= kafka.CONTROL_RECORDS:
+        control.epoch_of(settings.kafka, source.log_topic, before.begun if before else 0)
+    if end <= (before.begun if before else 0) + control.CONTROL_RECORDS:
         return True
-    _check_log_goes_on(settings, source, captured)
+    again.check_log(settings, source, before)
+    _check_columns(source, captured, before)
     return False
 
 
-def _check_log_goes_on(settings: Settings, source: Source, captured: Captured) -> None:
-    """A log with rows must hold every column the pack reads, and its slot must have kept what came since."""
-    gap = ""
-    if not erp_preflight.slot_exists(source):
-        gap = f"replication slot {source.slot_name} is gone: changes since then are lost"
-    before = sources.find_applied(settings.kafka, source.name)
-    if before is not None:
-        known = compile_source(before.mapping_texts, before.schema, before.params).captured
-        new = [f"{table}.{c}" for table, columns in captured.items() for c in columns if c not in known.get(table, ())]
-        gap = f"the pack now reads {', '.join(new)}, which the log's rows do not have" if new else gap
-    if gap:
-        delete = f"kafka-topics.sh --bootstrap-server {settings.kafka.bootstrap_servers} --delete --topic"
-        fix = f"begin a new log: stop the worker; {delete} {source.log_topic}; onhand apply {source.name}"
-        raise RefusedError(f"source {source.name}: {gap}", fix)
+def _check_columns(source: Source, captured: Captured, before: Applied | None) -> None:
+    """A log with rows must hold every column the pack reads."""
+    if before is None:
+        return
+    known = compile_source(before.mapping_texts, before.schema, before.params).captured
+    new = [f"{table}.{c}" for table, columns in captured.items() for c in columns if c not in known.get(table, ())]
+    if new:
+        what = f"source {source.name}: the pack now reads {', '.join(new)}, which the log's rows do not have"
+        raise RefusedError(what, health.fix(source.name))
 
 
 def carry_out(settings: Settings, plan: Plan) -> list[dict[str, str]]:
@@ -104,8 +112,9 @@ def carry_out(settings: Settings, plan: Plan) -> list[dict[str, str]]:
     source, done = plan.source, []
     for topic, wanted in ((source.log_topic, kafka.LOG), (source.alerts_topic, kafka.COMPACTED)):
         done.append(_done("topic", topic, kafka.ensure_topic(settings.kafka, topic, wanted)))
-    epoch = kafka.begin_log(settings.kafka, source.log_topic, datetime.now(source.zone).date())
-    done.append(_done("source", source.name, _store(settings, _record(plan, epoch))))
+    before = sources.find_applied(settings.kafka, source.name)
+    epoch, begun = again.begin(settings, source, before) if plan.fresh else again.begun(settings, source, before)
+    done.append(_done("source", source.name, _store(settings, _record(plan, epoch, begun))))
     connect = Connect(settings.kafka)
     put = connect.begin if plan.fresh else connect.apply
     done.append(_done("connector", source.connector, put(source.connector, plan.connector)))
@@ -125,11 +134,11 @@ def _store(settings: Settings, record: Applied) -> bool:
     later = max(record.applied_at, before.applied_at + 1) if before is not None else record.applied_at
     sources.store_applied(settings.kafka, msgspec.structs.replace(record, applied_at=later))
     if before is not None and before.epoch == record.epoch:
-        kafka.tell_mapping(settings.kafka, record.topics["log"], later)
+        control.tell_mapping(settings.kafka, record.topics["log"], later)
     return True
 
 
-def _record(plan: Plan, epoch: int) -> Applied:
+def _record(plan: Plan, epoch: int, begun: int) -> Applied:
     source = plan.source
     tables = [plan.catalog.tables[name] for name in plan.captured]
     return Applied(
@@ -146,6 +155,8 @@ def _record(plan: Plan, epoch: int) -> Applied:
         time_zone=source.time_zone,
         prefix=source.prefix,
         topics={"log": source.log_topic, "alerts": source.alerts_topic},
+        begun=begun,
+        server=erp_server.look(source).identity,
     )
 
 
