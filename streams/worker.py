@@ -25,6 +25,7 @@ from pipeline.settings import Settings, Source
 from streams.app import Alerts, Notes, make_app, wire
 from streams.fold import new_fold
 from streams.ledger import Ledger
+from streams.looks import watch
 from streams.ports import Identity
 from streams.publish import Publisher
 
@@ -52,6 +53,8 @@ async def _serve(settings: Settings, source: Source, applied: Applied, swept: Ma
     app = make_app(settings.kafka, source)
     publisher = make_publisher(app, settings, source, applied, swept)
     wire(app, source, publisher, _fatal)
+    watchdog = watch(settings, source, applied, publisher, _fatal)
+    app.timer(1.0)(watchdog)
     await app.start()
     log.info("worker started", source=source.name, pid=os.getpid())
     outcome = await app.wait(stop.wait())
