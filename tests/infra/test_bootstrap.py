@@ -64,3 +64,19 @@ def test_an_unknown_group_is_a_usage_error(bootstrap):
 def test_the_script_is_plain_sh():
     subprocess.run(["/bin/sh", "-n", str(SCRIPT)], check=True)
     assert os.access(SCRIPT, os.X_OK)
+
+
+def test_a_fresh_clone_brings_no_link_and_nothing_built():
+    listed = subprocess.run(
+        ["git", "ls-files", "-s"], cwd=SCRIPT.parents[1], capture_output=True, text=True, check=True
+    )
+    links = [line for line in listed.stdout.splitlines() if line.startswith("120000")]
+    assert links == []
+    tracked = subprocess.run(
+        ["git", "ls-files", "-ci", "--exclude-standard"],
+        cwd=SCRIPT.parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert tracked.stdout == ""
