@@ -24,7 +24,7 @@ from aiokafka import AIOKafkaProducer
 from redis import Redis
 
 from infra.stack import Stack
-from pipeline.adapters import kafka
+from pipeline.adapters import control, kafka
 from pipeline.applied import Applied, Text
 from pipeline.domain.catalog import Catalog, Column, Table
 from pipeline.settings import Settings
@@ -90,8 +90,8 @@ def quant(n: int, quantity: int) -> dict[str, Any]:
 
 
 def snapshot() -> Iterator[Pair]:
-    yield kafka.EPOCH_KEY, _json({"control": "epoch", "epoch": 1})
-    yield kafka.DAY_KEY, _json({"control": "day", "date": "2026-11-22"})
+    yield control.EPOCH_KEY, _json({"control": "epoch", "epoch": 1})
+    yield control.DAY_KEY, _json({"control": "day", "date": "2026-11-22"})
     for n in range(ITEMS):
         yield row("item", {"id": n, "code": f"I{n}"}, "r", "first" if not n else "true", 10, 0)
     for n in range(PLACES):

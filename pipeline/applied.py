@@ -23,9 +23,10 @@ class Text(msgspec.Struct, frozen=True):
 class Applied(msgspec.Struct, frozen=True):
     """One source as applied.
 
-    `epoch`: Unix seconds at which its log was begun; `applied_at`: those at which this record was made, higher with
-    each change of it; `digest`: the pack's; `since`: tables whose rows were read again for columns they lacked, with
-    the offset from which on the log's rows have them.
+    `epoch`: Unix seconds at which the rows that count were begun to be read, by a record at offset `begun` of its log;
+    `applied_at`: those at which this record was made, higher with each change of it; `digest`: the pack's; `since`:
+    tables whose rows were read again for columns they lacked, with the offset from which on the log's rows have them;
+    `server`: whose change log the positions are of, "" where the ERP's database does not say.
     """
 
     name: str
@@ -42,6 +43,8 @@ class Applied(msgspec.Struct, frozen=True):
     prefix: str
     topics: dict[str, str]
     since: dict[str, int] = {}
+    begun: int = 0
+    server: str = ""
 
     @property
     def params(self) -> dict[str, Any]:
@@ -99,6 +102,22 @@ class Swept(msgspec.Struct, frozen=True):
     def key(source: str) -> bytes:
         """Its key in the topic of applied sources; no source is named with a slash."""
         return f"{source}/swept".encode()
+
+    def to_json(self) -> bytes:
+        """The record's value."""
+        return msgspec.json.encode(self)
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """What was found of changes that are lost, of the rows read since `epoch`: (kind, what, effect)."""
+
+    epoch: int
+    found: list[tuple[str, str, str]]
+
+    @staticmethod
+    def key(source: str) -> bytes:
+        """Its key in the topic of applied sources."""
+        return f"{source}/lost".encode()
 
     def to_json(self) -> bytes:
         """The record's value."""

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 REGISTRY = CollectorRegistry()
-STATES = ("replaying", "snapshot", "live", "applying", "rebuilding", "degraded")
+STATES = ("replaying", "snapshot", "live", "applying", "rebuilding", "degraded", "stale")
 _SOURCE = ("source",)
 _BUCKETS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 
@@ -34,6 +34,13 @@ END_OFFSET = _gauge("log_end_offset", "Offset the next record of the log will ge
 QUARANTINED = _gauge("quarantined_rows", "Rows that could not be read or mapped, and are not right yet or dropped.")
 ROWS = _gauge("rows_remembered", "Rows remembered.")
 LEVELS = _gauge("stock_levels", "Stock levels: details, (item, warehouse) and items.")
+FINDING = _gauge("finding", "1 for what the watchdog finds not to be as it must be.", "kind")
+CONNECTOR_STATE = _gauge("connector_state", "1 for the state the connector is in.", "state")
+RESTARTS = _counter("connector_restarts_total", "Starts of a connector that had failed, or stood still.")
+HEARTBEAT_AGE = _gauge("heartbeat_age_seconds", "Since anything was captured; a heartbeat comes every second.")
+SLOT_STATE = _gauge("slot_state", "1 for the state the replication slot is in.", "state")
+SLOT_RETAINED = _gauge("slot_retained_bytes", "What the ERP's server keeps of its log for us.")
+CATALOG_DRIFT = _gauge("catalog_drift", "Ways in which the ERP's tables are not what was applied.")
 VERIFIED = _counter("verify_rounds_total", "Comparisons with the ERP that came to their end.", "result")
 VERIFY_FINISHED = _gauge("verify_finished_timestamp_seconds", "When the last comparison with the ERP came to its end.")
 VERIFY_INTERVAL = _gauge("verify_interval_seconds", "How often a comparison with the ERP is due.")

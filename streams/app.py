@@ -11,7 +11,7 @@ import msgspec
 from faust.types import TP
 
 from pipeline import telemetry
-from pipeline.adapters import kafka
+from pipeline.adapters import control, kafka
 from pipeline.applied import TOPIC, Swept
 from pipeline.domain.alerts import Alert
 from pipeline.settings import Kafka, Source
@@ -137,7 +137,7 @@ def _day_keeper(app: Any, source: Source, publisher: Publisher) -> Callable[[], 
         today = datetime.now(source.zone).date().isoformat()
         if publisher.live and today > publisher.fold.today:
             value = msgspec.json.encode({"control": "day", "date": today})
-            await app.producer.send_and_wait(source.log_topic, kafka.DAY_KEY, value, 0, None, None)
+            await app.producer.send_and_wait(source.log_topic, control.DAY_KEY, value, 0, None, None)
 
     return turn_the_day
 

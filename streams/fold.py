@@ -135,7 +135,8 @@ class StockFold:
                 self.engine.set_today(self.today)
                 self.quarantine.stale = True
             case c.Control(kind="epoch"):
-                self.epoch = int(change.value["epoch"])
+                at = c.Position(int(change.value.get("position", 0)))
+                self._begin_epoch(record.offset, int(change.value["epoch"]), at)
             case c.Control(kind="mapping"):
                 self.applied_at = int(change.value["applied_at"])
             case _:
@@ -145,6 +146,14 @@ class StockFold:
         self._quiet.is_open = False
         if self.visibility.end(end):
             self._close(offset, end.time_ms)
+
+    def _begin_epoch(self, offset: int, epoch: int, at: c.Position) -> None:
+        """All rows are read anew: none from before counts, and nothing is shown until the new ones are complete."""
+        self.epoch, self.place, self._rows = epoch, None, 0
+        self.visibility.begin(at)
+        self.quarantine.clear(offset)
+        for table in self.engine.tables.values():
+            table.clear()
 
     def _heartbeat(self, offset: int, time_ms: int) -> None:
         complete = self._quiet.heartbeat(offset, time_ms)

@@ -12,6 +12,7 @@ from pipeline.adapters.redis import ATOMIC, Cut, Fenced, Gap, Projection, versio
 from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
 from pipeline.domain.errors import RefusedError
+from pipeline.domain.health import Effect
 from pipeline.domain.times import iso, milliseconds
 from streams.fold import Place, Record, StockFold
 from streams.ledger import Ledger
@@ -48,6 +49,8 @@ class Publisher:
         self._held: dict[str, str] = {}
         self._held_offset = -1
         self._floor = Position(0)
+        self._effect: Effect = ""
+        self._first: tuple[int, bytes | None] = (0, None)
         self._prev: str | None = None
         self._cuts: list[Cut] = []
         self._untold: list[Alert] = []
@@ -76,11 +79,13 @@ class Publisher:
     async def _take(self, records: list[Record]) -> None:
         if self.ledger.folded < 0:
             await self._start()
+            self._first = records[0].offset, records[0].value
         fold, ledger = self.fold.fold, self.ledger
         for record in records:
             offset = record.offset
             if offset <= ledger.folded:
-                continue  # fetched again after a rebalance
+                self._check_fetched_again(record)
+                continue
             if ledger.folded <= self._held_offset < offset:
                 self.fold.levels.documents()  # what was folded up to the cut Redis holds is served already
             fold(record)
@@ -93,6 +98,7 @@ class Publisher:
             await self._notes.quarantine(self.fold.quarantine.told())
         self._gauges.folded(len(records), ledger.folded)
         if self.live:
+            self._check_identity()
             await self._publish()
         elif ledger.folded + 1 >= (ledger.replay_until or 0):
             await self._go_live()
@@ -147,10 +153,21 @@ class Publisher:
             self._gauges.state("snapshot")
         await self._publish()
 
+    def _check_fetched_again(self, record: Record) -> None:
+        """A rebalance fetches records again; a log that was deleted and made anew has others at their offsets."""
+        first, value = self._first
+        if record.offset == first and record.value != value:
+            raise self._another_log()
+
+    def _another_log(self) -> RefusedError:
+        fix = f"onhand apply --snapshot {self.identity.name}, then start the worker again"
+        return RefusedError("the log is not the one that was applied: its epoch differs", fix)
+
     def _check_identity(self) -> None:
+        if self.live and (self.fold.epoch or 0) > self.identity.log_epoch:
+            raise RefusedError("the source is read anew, by another snapshot", "start the worker again")
         if self.fold.epoch != self.identity.log_epoch:
-            what = "the log is not the one that was applied: its epoch differs"
-            raise RefusedError(what, f"onhand apply {self.identity.name}")
+            raise self._another_log()
         if self.fold.applied_at > self.identity.epoch:
             raise RefusedError("the source was applied again with another mapping", "start the worker again")
 
@@ -173,7 +190,6 @@ class Publisher:
             return
         if not self._cuts and self._v(place) == self._prev and not self.fold.levels.changes:
             return
-        self._check_identity()
         if self._prev is None:
             await self._rebuild(place)
             return
@@ -252,9 +268,15 @@ class Publisher:
             "v": self._v(place),
         }
 
+    async def doubt(self, effect: Effect) -> None:
+        """Readers are told what the log itself does not say, and until when; may be repeated."""
+        self._effect = effect
+        if self.live and self._prev is not None:
+            await self._projection.state(self._state)
+
     @property
     def _state(self) -> str:
-        return "degraded" if self.fold.quarantine.whole else "live"
+        return "degraded" if self.fold.quarantine.whole else self._effect or "live"
 
 
 @contextmanager
@@ -264,5 +286,5 @@ def _fenced() -> Iterator[None]:
     except Fenced:
         raise RefusedError(
             "Redis holds a newer cut than ours: another worker serves this source, or the log lost its end",
-            "stop the other worker; if there is none, apply the source anew",
+            "stop the other worker; if there is none: onhand apply --snapshot",
         ) from None

@@ -118,6 +118,11 @@ class Quarantine:
             self._end(key, offset)
         self.stale = True
 
+    def clear(self, offset: int) -> None:
+        """All rows are read anew from `offset` on."""
+        for key in list(self.rows):
+            self._end(key, offset)
+
     def end_replay(self) -> None:
         """What was noted and did not come up again is right by now."""
         self.ended |= dict.fromkeys(self._noted.keys() - self.rows.keys(), -1)

@@ -15,7 +15,7 @@ import structlog
 import uvloop
 
 from pipeline import telemetry
-from pipeline.adapters import quarantine, served, sources
+from pipeline.adapters import erp_drift, quarantine, served, sources
 from pipeline.adapters.quarantine import Noted
 from pipeline.adapters.redis import Projection
 from pipeline.applied import Applied
@@ -26,6 +26,7 @@ from pipeline.settings import Settings, Source
 from streams.app import Alerts, Notes, make_app, wire
 from streams.fold import new_fold
 from streams.ledger import Ledger
+from streams.looks import watch
 from streams.measure import Patience
 from streams.ports import Identity
 from streams.publish import Publisher
@@ -60,6 +61,8 @@ async def _serve(
     publisher = make_publisher(app, settings, source, applied, swept, noted=noted)
     scrub = Scrub(source.name, publisher.fold, settings.worker.scrub_keys_per_second)
     wire(app, source, publisher, scrub, _fatal)
+    watchdog = watch(settings, source, applied, publisher, _fatal, drift=erp_drift.drift)
+    app.timer(1.0)(watchdog)
     await app.start()
     log.info("worker started", source=source.name, pid=os.getpid())
     outcome = await app.wait(stop.wait())

@@ -217,9 +217,9 @@ class Connect:
         trace = task.get("trace") or said["connector"].get("trace") or ""
         return State(said["connector"]["state"], task["state"], _reason(trace))
 
-    def restart(self, name: str) -> None:
-        """Start a failed connector and its task again."""
-        self._change("POST", f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true")
+    def restart(self, name: str, *, only_failed: bool = True) -> None:
+        """Start a connector and its task again: what failed, or all of it."""
+        self._change("POST", f"/connectors/{name}/restart?includeTasks=true&onlyFailed={str(only_failed).lower()}")
 
     def stop(self, name: str) -> None:
         """End connector `name`'s task; returns when it is gone. NotReadyError when it does not go."""

@@ -19,6 +19,8 @@ from pipeline.query import BadValueError
 from pipeline.settings import Source
 
 CONNECT_TIMEOUT_S = 5
+# a peer that is gone without a word is noticed within half a minute
+_HALF_OPEN = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 
 # The planner orders up to this many joined tables by their cost; by default it takes those beyond 8 as written.
 _SESSION = """
@@ -46,11 +48,13 @@ class View(Protocol):
 @contextmanager
 def connect(source: Source, **options: Any) -> Iterator[sa.Connection]:
     """A connection as the capture role, one transaction. NotReadyError when there is none to be had."""
-    driver, name = (
-        ("mysql+pymysql", "program_name") if source.is_mariadb else ("postgresql+psycopg", "application_name")
+    driver, name, extra = (
+        ("mysql+pymysql", "program_name", {})
+        if source.is_mariadb
+        else ("postgresql+psycopg", "application_name", _HALF_OPEN)
     )
     url = sa.make_url(source.database).set(drivername=driver, password=source.secret)
-    arguments = {"connect_timeout": CONNECT_TIMEOUT_S, name: "onhand"}
+    arguments = {"connect_timeout": CONNECT_TIMEOUT_S, name: "onhand", **extra}
     engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=arguments)
     try:
         connection = engine.connect().execution_options(**options)

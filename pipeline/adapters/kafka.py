@@ -1,17 +1,14 @@
-"""Kafka for the command line and the worker's start: topics with the right settings, control records, applied sources.
+"""Kafka for the command line, the worker's start and its watchdog: topics with the right settings, records.
 
 Each call opens its own connection and blocks; nothing here is on the path of a change.
 """
 
 import asyncio
 import ssl
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from datetime import date
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import msgspec
 import stamina
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -37,11 +34,6 @@ COMPACTED = {"cleanup.policy": "compact"}
 QUARANTINE = COMPACTED | {"max.message.bytes": LOG["max.message.bytes"]}
 # Only chosen at creation: small closed segments, so that compaction gets at a quiet log too.
 _ROLLING = {"segment.ms": str(24 * 3600 * 1000), "segment.bytes": str(256 * 1024 * 1024)}
-
-EPOCH_KEY = b'{"row":{"control":"epoch"}}'
-DAY_KEY = b'{"row":{"control":"day"}}'
-MAPPING_KEY = b'{"row":{"control":"mapping"}}'
-CONTROL_RECORDS = 2  # what `begin_log` writes
 
 
 def client_options(kafka: Kafka) -> dict[str, Any]:
@@ -212,13 +204,15 @@ async def committed(kafka: Kafka, group: str, topic: str) -> int | None:
 
 
 @_blocking
-async def _first(kafka: Kafka, topic: str) -> tuple[bytes | None, bytes | None]:
-    """Key and value of the topic's first record."""
+async def record_at(kafka: Kafka, topic: str, offset: int) -> tuple[bytes | None, bytes | None]:
+    """Key and value of the topic's record at an offset, or of the next one that is left; None of a shorter topic."""
     async with _reading(kafka, topic) as reading:
         if reading is None:
             return None, None
         consumer, partition = reading
-        await consumer.seek_to_beginning(partition)
+        if (await consumer.end_offsets([partition]))[partition] <= offset:
+            return None, None
+        consumer.seek(partition, offset)
         record = await consumer.getone(partition)
         return record.key, record.value
 
@@ -279,30 +273,6 @@ def replay(kafka: Kafka, topic: str, take: Callable[[Any], bool | None], last: i
     return _blocking(_replay, limit_s=None)(kafka, topic, take, last)
 
 
-def follow(kafka: Kafka, topic: str, take: Callable[[Any], None], offset: int) -> int:
+def follow(kafka: Kafka, topic: str, take: Callable[[Any], bool | None], offset: int) -> int:
     """Hand the topic's records from `offset` on to `take` up to its present end; the offset to go on from."""
     return _blocking(_follow, limit_s=None)(kafka, topic, take, offset)
-
-
-def begin_log(kafka: Kafka, topic: str, today: date) -> int:
-    """The log's epoch in Unix seconds. An empty log gets its first records: the epoch, then the day."""
-    end = end_offset(kafka, topic)
-    if end == 0:
-        write(kafka, topic, EPOCH_KEY, msgspec.json.encode({"control": "epoch", "epoch": int(time.time())}))
-    if end <= 1:  # also when an earlier apply was stopped between the two
-        write(kafka, topic, DAY_KEY, msgspec.json.encode({"control": "day", "date": today.isoformat()}))
-    return epoch_of(kafka, topic)
-
-
-def tell_mapping(kafka: Kafka, topic: str, applied_at: int) -> None:
-    """Say in the log that the source was applied anew: a worker that runs with the mapping before ends."""
-    write(kafka, topic, MAPPING_KEY, msgspec.json.encode({"control": "mapping", "applied_at": applied_at}))
-
-
-def epoch_of(kafka: Kafka, topic: str) -> int:
-    """The epoch a log was begun with; RefusedError for a log that `apply` did not begin."""
-    key, value = _first(kafka, topic)
-    if key != EPOCH_KEY or value is None:
-        what = f"topic {topic} was not begun by onhand apply: its first record is no epoch"
-        raise RefusedError(what, f"{_delete(kafka, topic)}, then apply again")
-    return int(msgspec.json.decode(value)["epoch"])

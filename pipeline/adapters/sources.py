@@ -1,12 +1,16 @@
 """Applied sources, and what workers note of them, in their topic in Kafka."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from pipeline import applied
-from pipeline.adapters import kafka
-from pipeline.applied import Applied, Pending, Swept
+from pipeline.adapters import control, kafka
+from pipeline.applied import Applied, Lost, Pending, Swept
+from pipeline.domain import health
 from pipeline.domain.errors import NotReadyError, RefusedError
-from pipeline.settings import Kafka
+from pipeline.domain.health import Finding
+from pipeline.settings import Kafka, Source
 
 
 def store_applied(broker: Kafka, source: Applied) -> None:
@@ -51,3 +55,33 @@ def load_swept(broker: Kafka, name: str, epoch: int) -> dict[str, int]:
     value = kafka.latest(broker, applied.TOPIC).get(Swept.key(name))
     swept = msgspec.json.decode(value, type=Swept) if value else Swept(epoch, {})
     return swept.tables if swept.epoch == epoch else {}
+
+
+def load_lost(broker: Kafka, name: str, epoch: int) -> list[Finding]:
+    """What a worker found of changes that are lost, of the rows read since `epoch`."""
+    value = kafka.latest(broker, applied.TOPIC).get(Lost.key(name))
+    lost = msgspec.json.decode(value, type=Lost) if value else Lost(epoch, [])
+    found = lost.found if lost.epoch == epoch else []
+    return [Finding(kind, what, health.fix(name), effect, lost=True) for kind, what, effect in found]  # type: ignore[arg-type]  # as noted
+
+
+def note_lost(broker: Kafka, name: str, epoch: int, found: list[Finding]) -> None:
+    """Note what can be seen for a moment only, so that the next worker knows it."""
+    kafka.write(
+        broker, applied.TOPIC, Lost.key(name), Lost(epoch, [(f.kind, f.what, f.effect) for f in found]).to_json()
+    )
+
+
+def of_log(broker: Kafka, source: Source, applied: Applied) -> Iterator[Finding]:
+    """Of the log's topic: gone, another one, or with other settings."""
+    try:
+        if not kafka.check_topic(broker, source.log_topic, kafka.LOG):
+            yield Finding(
+                "log_missing", f"topic {source.log_topic} is gone", health.fix(source.name), "stale", lost=True
+            )
+            return
+    except RefusedError as e:
+        yield Finding("log_settings", e.what, e.fix, "degraded")
+    if control.find_epoch(broker, source.log_topic, applied.begun) != applied.epoch:
+        what = f"topic {source.log_topic} is not the log that was applied: its epoch differs"
+        yield Finding("log_changed", what, health.fix(source.name), "stale", lost=True)

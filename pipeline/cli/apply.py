@@ -3,19 +3,20 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Annotated
 
 import msgspec
 import typer
 
 from pipeline import applied, pack
-from pipeline.adapters import erp, erp_preflight, kafka, served, sources
+from pipeline.adapters import control, erp, erp_preflight, erp_server, kafka, served, sources
 from pipeline.adapters.connect import Connect, connector_config
 from pipeline.adapters.lack import Lack
 from pipeline.applied import Applied, Text
-from pipeline.cli import reread
+from pipeline.cli import again, reread
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, say
 from pipeline.cli.reread import Reread
+from pipeline.domain import health
 from pipeline.domain.catalog import Catalog
 from pipeline.domain.errors import NotReadyError, PackError, RefusedError, UsageError
 from pipeline.pack import Pack
@@ -27,13 +28,20 @@ START_TIMEOUT_S = 120
 _SLOW_S = 10
 
 
-def apply(ctx: typer.Context, source: SourceArgument = None, output: OutputOption = Output.TABLE) -> None:
+def apply(
+    ctx: typer.Context,
+    source: SourceArgument = None,
+    snapshot: Annotated[
+        bool, typer.Option("--snapshot", help="Read all rows anew: changes were lost, or the ERP's database put back.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
     """Set a source up, or bring it up to date: nothing is changed before everything has been found in order.
 
-    Examples: onhand apply · onhand apply erp · onhand --config /etc/onhand.toml apply erp -o json
+    Examples: onhand apply · onhand apply erp · onhand apply --snapshot erp · onhand apply erp -o json
     """
     settings, chosen = load_source(ctx, source)
-    plan = prepare(settings, chosen)
+    plan = prepare(settings, chosen, anew=snapshot)
     for warning in plan.warnings:
         say(f"warning: {warning}")
     emit(carry_out(settings, plan), output)
@@ -59,9 +67,10 @@ class Plan:
     """The connector until then: it captures for the mapping before, too."""
 
 
-def prepare(settings: Settings, source: Source, *, tolerant: bool = False) -> Plan:
+def prepare(settings: Settings, source: Source, *, anew: bool = False, tolerant: bool = False) -> Plan:
     """Compile the pack and look at the ERP, Kafka, Redis and Connect. Changes nothing; raises what is not right.
 
+    `anew`: all rows are to be read again, whatever the log holds.
     `tolerant`: what the ERP's database lacks is told and not raised.
     """
     pack.load(source.pack, source.params)  # a wrong pack is told before any server is asked
@@ -74,12 +83,13 @@ def prepare(settings: Settings, source: Source, *, tolerant: bool = False) -> Pl
         raise PackError("[stock] usable is not served yet", "leave it out: all stock is usable then", chosen.name)
     catalog = chosen.complete(catalog)
     captured = compile_source(chosen.texts, catalog, chosen.params).captured
-    fresh = _check_kafka(settings, source)
+    fresh = _check_kafka(settings, source, anew=anew)
     before = None if fresh else sources.find_applied(settings.kafka, source.name)
     lacking = reread.lacking(before, catalog, captured) if before else {}
     if lacking and source.is_mariadb:
         new = ", ".join(f"{column} of {table}" for table, columns in lacking.items() for column in columns)
-        raise _new_log_needed(settings, source, f"the pack now reads {new}, which the log's rows do not have")
+        what = f"source {source.name}: the pack now reads {new}, which the log's rows do not have"
+        raise RefusedError(what, health.fix(source.name))
     needed = reread.for_both(before, catalog, captured) if before and lacking else captured
     lacks, warnings = erp_preflight.preflight(source, catalog, needed, lacking)
     if lacks and not tolerant:
@@ -93,32 +103,20 @@ def prepare(settings: Settings, source: Source, *, tolerant: bool = False) -> Pl
     return Plan(source, chosen, catalog, captured, connector, fresh, warnings, lacks, before, lacking, meanwhile)
 
 
-def _check_kafka(settings: Settings, source: Source) -> bool:
-    """True when the log is new: it holds no more than its control records."""
+def _check_kafka(settings: Settings, source: Source, *, anew: bool) -> bool:
+    """True when all rows are to be read: asked for, or the log holds no more than its control records."""
     for topic, wanted in (topics_of(source) | {applied.TOPIC: kafka.COMPACTED}).items():
         kafka.check_topic(settings.kafka, topic, wanted)
-    if kafka.settings_of(settings.kafka, source.log_topic) is None:
+    if anew or kafka.settings_of(settings.kafka, source.log_topic) is None:
         return True
-    end = kafka.end_offset(settings.kafka, source.log_topic)
+    before, end = sources.find_applied(settings.kafka, source.name), kafka.end_offset(settings.kafka, source.log_topic)
+    begun = before.begun if before else 0
     if end > 0:
-        kafka.epoch_of(settings.kafka, source.log_topic)
-    if end <= kafka.CONTROL_RECORDS:
+        control.epoch_of(settings.kafka, source.log_topic, begun)
+    if end <= begun + control.CONTROL_RECORDS:
         return True
-    _check_log_goes_on(settings, source)
+    again.check_log(settings, source, before)
     return False
-
-
-def _check_log_goes_on(settings: Settings, source: Source) -> None:
-    """The slot of a log with rows must have kept what came since."""
-    if not erp_preflight.slot_exists(source):
-        gap = f"replication slot {source.slot_name} is gone: changes since then are lost"
-        raise _new_log_needed(settings, source, gap)
-
-
-def _new_log_needed(settings: Settings, source: Source, gap: str) -> RefusedError:
-    delete = f"kafka-topics.sh --bootstrap-server {settings.kafka.bootstrap_servers} --delete --topic"
-    fix = f"begin a new log: stop the worker; {delete} {source.log_topic}; onhand apply {source.name}"
-    return RefusedError(f"source {source.name}: {gap}", fix)
 
 
 def topics_of(source: Source) -> dict[str, dict[str, str]]:
@@ -135,13 +133,14 @@ def carry_out(settings: Settings, plan: Plan) -> list[dict[str, str]]:
     source, done = plan.source, []
     for topic, wanted in topics_of(source).items():
         done.append(_done("topic", topic, changed=kafka.ensure_topic(settings.kafka, topic, wanted)))
-    epoch = kafka.begin_log(settings.kafka, source.log_topic, datetime.now(source.zone).date())
+    before = sources.find_applied(settings.kafka, source.name)
+    epoch, begun = again.begin(settings, source, before) if plan.fresh else again.begun(settings, source, before)
     connect = Connect(settings.kafka)
 
     def until_running() -> None:
         _until_running(connect, source.connector, lambda: erp_preflight.waiting_for(source))
 
-    record = record_of(plan, epoch)
+    record = record_of(plan, epoch, begun)
     if plan.lacking:
         record = Reread(settings, source, record, list(plan.lacking)).done(plan.meanwhile, until_running)
         done += [_done("rows", table, changed=True) for table in plan.lacking]
@@ -169,12 +168,12 @@ def _store(settings: Settings, record: Applied, *, fresh: bool) -> bool:
     if sources.find_pending(settings.kafka, record.name) is not None:
         sources.store_pending(settings.kafka, record.name, None)
     if not fresh:  # where nothing changed, too: an apply may have been stopped before it told
-        kafka.tell_mapping(settings.kafka, record.topics["log"], stored.applied_at)
+        control.tell_mapping(settings.kafka, record.topics["log"], stored.applied_at)
     return stored is not before
 
 
-def record_of(plan: Plan, epoch: int) -> Applied:
-    """The source as it would be applied to the log begun at `epoch`, now."""
+def record_of(plan: Plan, epoch: int, begun: int) -> Applied:
+    """The source as it would be applied, now, to the log whose `epoch` begins at offset `begun`."""
     source = plan.source
     tables = [plan.catalog.tables[name] for name in plan.captured]
     return Applied(
@@ -191,6 +190,8 @@ def record_of(plan: Plan, epoch: int) -> Applied:
         time_zone=source.time_zone,
         prefix=source.prefix,
         topics={"log": source.log_topic, "alerts": source.alerts_topic},
+        begun=begun,
+        server=erp_server.look(source).identity,
         since=plan.before.since if plan.before is not None and plan.before.epoch == epoch else {},
     )
 

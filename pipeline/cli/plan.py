@@ -95,7 +95,7 @@ def _mapping(settings: Settings, plan: Plan) -> Iterator[Row]:
         yield _row("rows", ", ".join(pending.tables), "are being read again", "by an apply that has not ended")
     if before is None:
         yield _row("source", name, f"is applied with pack {plan.pack.name}")
-    elif not before.says_the_same(record_of(plan, before.epoch)):
+    elif not before.says_the_same(record_of(plan, before.epoch, before.begun)):
         what = "its mapping is changed" if before.digest != plan.pack.digest else "what is known of it is changed"
         note = "the worker ends and replays the log when it is started again; the old numbers are served until then"
         yield _row("source", name, what, note)

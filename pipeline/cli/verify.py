@@ -153,19 +153,18 @@ def _rows(key: str, found: Outcome, layer: str, final: Outcome, repaired: bool) 
 
 
 def _fix(layer: str, task: Task) -> str:
-    name, log = task.source.name, task.source.log_topic
+    name = task.source.name
     if layer == REDIS and not task.repair:
         return f"somebody else wrote into Redis, or it lost writes: onhand verify {name} --repair"
     if layer in (REDIS, ROWS):
         return "the worker holds other figures than its log gives: stop it and start it again, and please report it"
     if layer == QUARANTINED:
         return f"the newest record of a row cannot be read, and these keys say so: onhand quarantine list {name}"
-    delete = f"kafka-topics.sh --bootstrap-server {task.settings.kafka.bootstrap_servers} --delete --topic {log}"
     assert layer == ERP  # noqa: S101 - the four there are
     return (
         "the log does not say what the ERP says, and no repair of ours can know better. If onhand status shows that"
-        " capture stands still or rows are in quarantine, mend that; else begin a new log: stop the worker;"
-        f" {delete}; onhand apply {name}"
+        " capture stands still or rows are in quarantine, mend that; else read all rows anew:"
+        f" onhand apply --snapshot {name}"
     )
 
 

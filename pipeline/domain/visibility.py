@@ -31,6 +31,10 @@ class Visibility:
         """A snapshot was begun and has not ended."""
         return self._snapshot is not None
 
+    def begin(self, at: Position) -> None:
+        """An epoch begins with the source `at` a position, perhaps below those before: what ends up to it is old."""
+        self.served, self._snapshot, self._snapshot_at, self._ahead_ms = at, None, None, 0
+
     def end(self, end: End) -> bool:
         """Take a transaction's end; True when readers may see it."""
         # not at `served` itself: what was cut off after it may have left rows of a later transaction

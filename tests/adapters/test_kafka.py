@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from infra.stack import Stack
-from pipeline.adapters import kafka, sources
+from pipeline.adapters import control, kafka, sources
 from pipeline.applied import TOPIC, Applied, Swept
 from pipeline.domain.errors import NotReadyError, RefusedError
 from pipeline.settings import Kafka
@@ -48,9 +48,9 @@ def test_a_longer_retention_is_fine_and_a_shorter_is_refused(broker: Kafka, topi
 
 def test_a_log_begins_with_its_epoch_and_its_day_once(broker: Kafka, topic: str) -> None:
     kafka.ensure_topic(broker, topic, kafka.LOG)
-    epoch = kafka.begin_log(broker, topic, TODAY)
-    assert kafka.begin_log(broker, topic, date(2027, 1, 1)) == epoch
-    assert kafka.end_offset(broker, topic) == kafka.CONTROL_RECORDS
+    epoch = control.begin_log(broker, topic, TODAY)
+    assert control.begin_log(broker, topic, date(2027, 1, 1)) == epoch
+    assert kafka.end_offset(broker, topic) == control.CONTROL_RECORDS
     assert kafka.latest(broker, topic) == {
         b'{"row":{"control":"epoch"}}': b'{"control":"epoch","epoch":%d}' % epoch,
         b'{"row":{"control":"day"}}': b'{"control":"day","date":"2026-11-22"}',
@@ -59,9 +59,9 @@ def test_a_log_begins_with_its_epoch_and_its_day_once(broker: Kafka, topic: str)
 
 def test_a_beginning_that_was_cut_short_is_completed(broker: Kafka, topic: str) -> None:
     kafka.ensure_topic(broker, topic, kafka.LOG)
-    kafka.write(broker, topic, kafka.EPOCH_KEY, b'{"control":"epoch","epoch":7}')
-    assert kafka.begin_log(broker, topic, TODAY) == 7
-    assert kafka.end_offset(broker, topic) == kafka.CONTROL_RECORDS
+    kafka.write(broker, topic, control.EPOCH_KEY, b'{"control":"epoch","epoch":7}')
+    assert control.begin_log(broker, topic, TODAY) == 7
+    assert kafka.end_offset(broker, topic) == control.CONTROL_RECORDS
 
 
 def test_a_log_of_somebody_else_is_refused(broker: Kafka, topic: str) -> None:
@@ -69,7 +69,7 @@ def test_a_log_of_somebody_else_is_refused(broker: Kafka, topic: str) -> None:
     for _ in range(3):
         kafka.write(broker, topic, b"k", b"v")
     with pytest.raises(RefusedError, match="was not begun by onhand"):
-        kafka.begin_log(broker, topic, TODAY)
+        control.begin_log(broker, topic, TODAY)
 
 
 def test_the_newest_applied_source_counts(broker: Kafka, topic: str) -> None:

@@ -15,7 +15,7 @@ from infra.stack.part import Part
 from infra.stack.postgres import Postgres
 from infra.stack.redis import Redis
 from infra.stack.site import Site as Place
-from pipeline.adapters import kafka, sources
+from pipeline.adapters import control, kafka, sources
 from tests.cli.site import SECRET, Site
 
 
@@ -30,7 +30,7 @@ def test_a_source_is_set_up_once_and_left_alone_the_second_time(site: Site) -> N
     applied = sources.load_applied(site.kafka, site.name)
     assert applied.schema.tables["public.quant"].columns["quantity"].type == "numeric(12,3)"
     assert applied.topics == {"log": f"onhand.{site.name}.log", "alerts": f"onhand.{site.name}.alerts"}
-    assert kafka.epoch_of(site.kafka, applied.topics["log"]) == applied.epoch
+    assert control.epoch_of(site.kafka, applied.topics["log"]) == applied.epoch
     log = kafka.settings_of(site.kafka, applied.topics["log"])
     assert log is not None
     assert {name: log[name] for name in kafka.LOG} == kafka.LOG
@@ -48,7 +48,7 @@ def test_the_applied_time_moves_with_the_mapping_and_the_epoch_does_not(site: Si
 
 def test_rows_are_read_again_for_a_column_that_the_log_lacks_and_no_published_column_may_stand_out(site: Site) -> None:
     assert site.onhand("apply").returncode == 0
-    _wait(lambda: kafka.end_offset(site.kafka, f"onhand.{site.name}.log") > kafka.CONTROL_RECORDS)
+    _wait(lambda: kafka.end_offset(site.kafka, f"onhand.{site.name}.log") > control.CONTROL_RECORDS)
     before = sources.load_applied(site.kafka, site.name)
     (site.pack / "stock.sql").write_text((site.pack / "stock.sql").read_text() + "  AND i.size > 0\n")
     site.sql(

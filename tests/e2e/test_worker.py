@@ -4,7 +4,7 @@ import asyncio
 
 from aiokafka import AIOKafkaProducer
 
-from pipeline.adapters import kafka
+from pipeline.adapters import control, kafka
 from pipeline.settings import Kafka
 from tests.e2e.load import Writers
 from tests.e2e.source import Source, wait_for
@@ -64,7 +64,7 @@ def test_an_unexpected_exception_ends_the_process_and_commits_nothing(source: So
     async def write(value: bytes) -> None:
         producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers)
         await producer.start()
-        await producer.send_and_wait(topic, value, key=kafka.DAY_KEY, partition=0)
+        await producer.send_and_wait(topic, value, key=control.DAY_KEY, partition=0)
         await producer.stop()
 
     asyncio.run(write(b'{"control":"day"}'))  # a day without a date: a bug of ours, not a bad row

@@ -144,6 +144,10 @@ class Worker:
         asyncio.run(feed())
         return self
 
+    def fetch_again(self) -> None:
+        """The log's first records come once more."""
+        asyncio.run(self.publisher.take(self.log.records[:3]))
+
     def again(self, **changes: Any) -> "Worker":
         """The next process on the same log, Redis and alerts topic."""
         return Worker(self.log, self.redis, self.alerts, clock=self.clock, **{"notes": self.notes} | changes)
@@ -316,7 +320,7 @@ def test_a_log_that_was_begun_anew_is_refused() -> None:
     worker = Worker(log)
     with pytest.raises(RefusedError, match="its epoch differs") as refused:
         worker.take()
-    assert refused.value.fix == "onhand apply small"
+    assert refused.value.fix.startswith("onhand apply --snapshot small")
     assert (worker.redis.served, worker.ledger.published) == ({}, None)
 
 
@@ -382,3 +386,18 @@ def test_alerts_are_told_once_over_restarts(log: Log) -> None:
     assert [(a.item, a.state) for a in third.alerts.told[2:]] == [("A", "resolved")]
     log.transaction(5, [quant(3, 1, 1, 1)])
     assert len(third.again().take().alerts.told) == 3
+
+
+def test_readers_are_told_what_the_watchdog_finds(log: Log) -> None:
+    worker = Worker(log)
+    asyncio.run(worker.publisher.doubt("degraded"))
+    assert worker.redis.states == []  # nothing is shown yet
+    worker.take()
+    assert worker.redis.meta_["state"] == "degraded"
+    asyncio.run(worker.publisher.doubt("stale"))
+    assert worker.redis.meta_["state"] == "stale"
+    log.transaction(2, [quant(1, 1, 1, 6)])
+    worker.take()
+    assert worker.redis.cuts[-1].meta["state"] == "stale"
+    asyncio.run(worker.publisher.doubt(""))
+    assert worker.redis.meta_["state"] == "live"
