@@ -13,7 +13,8 @@ import structlog
 
 from pipeline import telemetry
 from pipeline.adapters import served
-from pipeline.adapters.redis import Gap, Look, Projection, alert_json
+from pipeline.adapters.look import Look
+from pipeline.adapters.redis import Gap, Projection, alert_json
 from pipeline.domain.alerts import Alert
 from pipeline.domain.batches import batches
 from pipeline.domain.documents import Level
