@@ -44,13 +44,14 @@ class Past:
     """Folds a log up to its last cut at or before `until`; records are folded when it is known that their END is.
 
     Commits come in the order of the ERP's change log. Should its clock have been put back, the past ends at the first
-    commit later than `until`. `beyond`: what comes after it, None at the log's end; `is_early`: nothing is that old,
-    and the fold is the oldest there is; `has_holes`: compaction took records at or before it.
+    commit later than `until`. `place`: the cut it ends with; `beyond`: what comes after it, None at the log's end;
+    `is_early`: nothing is that old, and the fold is the oldest there is; `has_holes`: compaction took records of it.
     """
 
     fold: StockFold
     reader: LogReader
     until: Moment
+    place: Place | None = None
     beyond: c.End | c.SnapshotRow | None = None
     is_early: bool = False
     has_holes: bool = False
@@ -83,24 +84,21 @@ class Past:
         return False
 
     def _fold(self) -> None:
+        before = self.fold.place
         for record in self._open:
             self.has_holes = self.has_holes or record.offset != self._next
             self._next = record.offset + 1
             self.fold.fold(record)
         self._open.clear()
+        if self.fold.place is not None and self.fold.place is not before:
+            # where no row said so, the fold does not know a snapshot's time
+            self.place = self.fold.place._replace(time_ms=max(self.fold.place.time_ms, self._snapshot_ms))
 
     def finish(self) -> None:
         """End what only a compacted log still has. `misses_sweeps`: a later note may stand where that of then stood."""
         if self.fold.place is not None:
             self.misses_sweeps = self.fold.sweeps.forget_after(self.fold.place.offset)
         self.fold.end_replay()
-
-    @property
-    def place(self) -> Place | None:
-        """The cut it ends with."""
-        place, in_snapshot = self.fold.place, self.fold.visibility.in_snapshot
-        # where no row said so, the fold does not know a snapshot's time
-        return place if place is None or in_snapshot else place._replace(time_ms=max(place.time_ms, self._snapshot_ms))
 
     def doubt(self, complete_from_ms: int) -> Doubt | None:
         """Why the log does not tell, if so. `complete_from_ms`: what is older may be compacted, where `has_holes`."""

@@ -18,8 +18,8 @@ from pipeline.query import BadValueError
 from pipeline.query.keyed import Group, Items, added, keyed
 from pipeline.settings import Kafka
 
-TAIL = 20_000
-"""Records read back from the log's end: a moment's work, however long the log is."""
+TAIL = 5_000
+"""Records read back from the log's end: a tenth of a second, however long the log is."""
 
 Place = tuple[str, tuple[str, ...]]
 

@@ -112,7 +112,7 @@ def differences(before: Documents, after: Documents) -> Iterator[Difference]:
     """Every amount in which two states differ, by key. 1.50 is 1.5; what an item says of its warehouses is left out."""
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key, {}), after.get(key, {})
-        for name in (n for n in {**old, **new} if _is_amount(n) and not n.startswith("w:")):
+        for name in sorted(n for n in {**old, **new} if _is_amount(n) and not n.startswith("w:")):
             if not _same(old.get(name), new.get(name)):
                 yield Difference(key, name, old.get(name), new.get(name))
 

@@ -66,6 +66,8 @@ class _Reader:
                 )
             except ParseError as error:
                 self._unreadable(error)
+            except RecursionError:
+                self._refuse("this statement is nested too deeply", _STATEMENTS)
             yield from (t for t in trees if t is not None)
 
     def _chunks(self) -> Iterator[list[Token]]:

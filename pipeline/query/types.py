@@ -65,6 +65,8 @@ DATE = Type("date")
 TIMESTAMP = Type("timestamp")
 INTEGER = Type("number", integer=True, size=10)
 DOUBLE = Type("number", scale=FLOAT_SCALE, approx=True)
+_LONGEST_SIZE = 10  # digits
+_MOST_DIGITS = 1000  # of a number, in any database
 
 
 def column_type(column: Column, dialect: str) -> Type:
@@ -93,9 +95,15 @@ def sql_type(declared: exp.DataType, spelling: str, dialect: str, collation: str
     return _text(declared, name, dialect, collation)
 
 
+def _sizes(declared: exp.DataType) -> list[int]:
+    """A type's parameters. Python reads no number without end, so such a size is cut to what no database has."""
+    names = [p.name for p in declared.expressions if isinstance(p, exp.DataTypeParam) and p.name.isdecimal()]
+    return [int(name[:_LONGEST_SIZE]) for name in names]
+
+
 def _number(declared: exp.DataType, dialect: str) -> Type | None:
     kind = declared.this
-    digits = [int(p.name) for p in declared.expressions if isinstance(p, exp.DataTypeParam) and p.name.isdigit()]
+    digits = _sizes(declared)
     if kind in exp.DataType.INTEGER_TYPES and kind != _T.BIT:
         return Type("number", integer=True, size=_INT_DIGITS.get(kind, 10))
     if kind in (_T.MONEY, _T.SMALLMONEY):
@@ -105,7 +113,8 @@ def _number(declared: exp.DataType, dialect: str) -> Type | None:
     if kind not in (_T.DECIMAL, _T.BIGDECIMAL):
         return None
     if digits:
-        return Type("number", scale=digits[1] if len(digits) > 1 else 0, size=digits[0])
+        known = Type("number", scale=digits[1] if len(digits) > 1 else 0, size=digits[0])
+        return known if max(digits) <= _MOST_DIGITS else Type("other")
     # A bare DECIMAL is (10,0) in MySQL and (18,0) in SQL Server, of any scale elsewhere.
     whole = {"mysql": 10, "tsql": 18}.get(dialect)
     return Type("number", size=whole) if whole else Type("number", scale=FREE_SCALE)
@@ -115,7 +124,7 @@ def _text(declared: exp.DataType, name: str, dialect: str, collation: str | None
     known = declared.this in exp.DataType.TEXT_TYPES or name in ("uuid", "uniqueidentifier", "bpchar")
     if not known or declared.this == _T.NAME:
         return Type("other")
-    sizes = [int(p.name) for p in declared.expressions if isinstance(p, exp.DataTypeParam) and p.name.isdigit()]
+    sizes = _sizes(declared)
     # MySQL gives and compares a CHAR without its padding, so it is a text like any other.
     char = dialect != "mysql" and (declared.this in (_T.CHAR, _T.NCHAR) or name == "bpchar")
     size = sizes[0] if sizes else 0

@@ -48,6 +48,8 @@ def test_differences_have_both_numbers() -> None:
         Difference("d", "on_hand", "0", "x"),
     ]
     assert [d.amount for d in found] == ["-2", "-4.25", ""]
+    by_name = [d.field for d in differences({}, {"a": {"usable": "1", "on_hand": "1", "available": "1"}})]
+    assert by_name == ["available", "on_hand", "usable"]
 
 
 def test_an_item_by_its_code_or_as_keys_spell_it() -> None:

@@ -146,8 +146,6 @@ def _use(loaded: settings.Settings) -> None:
     for name in loaded.sources:
         source = loaded.source(name)
         _ = source.secret, source.placeholder, source.zone, source.slot_name, source.log_topic, source.connector
-    if SECRET in repr(loaded):
-        raise AssertionError("a secret in what is printed")
 
 
 PARTS = {"settings": Part(examples, outcome)}

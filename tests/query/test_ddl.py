@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.domain.errors import PackError
 from pipeline.query import catalog_of
+from pipeline.query.types import column_type
 
 POSTGRES = """
 CREATE TABLE public.Article (id integer NOT NULL, "Lot no" character varying(40) COLLATE "C" DEFAULT 'x'::character varying,
@@ -73,3 +74,17 @@ def test_what_cannot_be_read(ddl, place, says):
     assert refused.value.where.startswith(f"s.sql{place}")
     assert says in refused.value.what
     assert refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind"), [("numeric({})", "other"), ("varchar({})", "text"), ("numeric(9,{})", "other")]
+)
+def test_a_size_without_end(declared: str, kind: str) -> None:
+    catalog = catalog_of(f"CREATE TABLE t (id int PRIMARY KEY, n {declared.format('9' * 5000)})", "postgres")
+    (table,) = catalog.tables.values()
+    assert column_type(table.columns["n"], "postgres").kind == kind
+
+
+def test_a_statement_nested_without_end_is_refused() -> None:
+    with pytest.raises(PackError, match="nested too deeply"):
+        catalog_of(f"CREATE TABLE t (id int CHECK {'(' * 3000}", "postgres", file="s.sql")

@@ -39,7 +39,7 @@ def served(past: Past) -> Served:
 
 
 @settings(
-    max_examples=15,
+    max_examples=20,
     deadline=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -126,6 +126,19 @@ def test_a_snapshot_that_was_cut_off_is_no_past(log: Log) -> None:
     log.end(8)
     assert "a snapshot follows on 1970-01-01T00:00:04.000Z" in doubt(log, by_time(7))
     assert doubt(log, by_time(4)) == ""
+
+
+def test_a_snapshot_without_its_last_row_has_its_time() -> None:
+    log, state = Log().begun(), states([FIRST])[1]
+    state["quant"].clear()
+    log.snapshot(2, state)
+    log.begin(3)
+    log.snapshot(2, state, cut_off=1)
+    log.snapshot(3, states([FIRST])[1])
+    past = look_back(log, by_time(2))
+    assert past.doubt(0) is None
+    assert past.place is not None
+    assert past.place.time_ms == 2000
 
 
 def test_a_hole_dates_what_can_be_told(log: Log) -> None:
