@@ -20,6 +20,8 @@ from streams.ports import AlertTopic, Identity, Notes
 
 HISTORY_MS = 7 * 86_400_000 // 2
 """Half the log's complete window: whoever is further behind may have missed rows that compaction removed since."""
+HALF_DONE = ("applying", "rebuilding")
+"""What stands in Redis is of no one cut: keys that were new in a cut whose rest never came are known to nobody else."""
 GROUPS_PER_ROW = 6
 """Documents one changed row touches at most: detail, level and item, of where it was and where it is."""
 YIELD_EVERY = 256
@@ -99,12 +101,15 @@ class Publisher:
         log.info("replaying the log", until=self.ledger.replay_until)
 
     def _usable_offset(self) -> int:
-        """The offset of the cut Redis holds; -1 when it is of no use: another mapping, another epoch, or too old."""
+        """The offset of the cut Redis holds; -1 when it is of no use: of another mapping or epoch, half done, or too old."""
         held = self._held
         if (held.get("digest"), held.get("epoch")) != (
             self.identity.digest,
             str(self.identity.epoch),
         ) or "v" not in held:
+            return -1
+        if held["state"] in HALF_DONE:
+            log.warning("a worker died while it wrote to Redis; projecting everything anew", state=held["state"])
             return -1
         if self._now() * 1000 - milliseconds(held["as_of"]) > HISTORY_MS:
             log.warning("history gap: the feed stood still too long; projecting everything anew", as_of=held["as_of"])
