@@ -39,6 +39,14 @@ class Place(NamedTuple):
     time_ms: int
 
 
+class Quarantined(NamedTuple):
+    """A record that cannot be read or mapped: where it stands, why, and its table."""
+
+    offset: int
+    reason: str
+    table: str
+
+
 class StockFold:
     """Rows, levels and alerts of one source. `closing(rows)` is called before a cut of that many changed rows."""
 
@@ -52,7 +60,9 @@ class StockFold:
         self._ends_replay, self._older = False, dict[str, int]()
         self.place: Place | None = None
         self.events: list[Alert] = []
-        self.quarantine: dict[bytes | None, tuple[int, str]] = {}
+        self.quarantine: dict[bytes | None, Quarantined] = {}
+        self.quarantined = 0
+        """How many were in quarantine at `place`; an open transaction may have changed that since."""
         self.today = ""
         self.epoch: int | None = None
         self.applied_at = 0
@@ -110,6 +120,7 @@ class StockFold:
                 self._rows += 1  # its transaction is open: no cut before its END
                 change.table.clear()
                 self.sweeps.note(change.table.name, record.offset)
+                self._forget_quarantined(change.table.name, record.offset)
             case c.Control(kind="day"):
                 self.today = max(self.today, str(change.value["date"]))
                 self.engine.set_today(self.today)
@@ -121,8 +132,13 @@ class StockFold:
                 pass
 
     def _reject(self, record: Record, rejection: c.Rejection) -> None:
-        self.quarantine[record.key] = (record.offset, rejection.reason)
+        self.quarantine[record.key] = Quarantined(record.offset, rejection.reason, rejection.table)
         log.error("row quarantined", table=rejection.table, offset=record.offset, reason=rejection.reason)
+
+    def _forget_quarantined(self, table: str, below: int) -> None:
+        """Rows of a table last seen below an offset are gone, those that could not be read too."""
+        known = self.quarantine.items()
+        self.quarantine = {key: q for key, q in known if q.offset >= below or q.table != table}
 
     def _snapshot_row(self, record: Record, row: c.SnapshotRow) -> None:
         if self.visibility.snapshot_row(row):
@@ -139,6 +155,7 @@ class StockFold:
             table.keep_only(seen.get(table, ()))
         for name, below in self._older.items():
             self.sweeps.note(name, below)
+            self._forget_quarantined(name, below)
         self._close(offset, time_ms)
 
     def end_replay(self) -> None:
@@ -154,6 +171,8 @@ class StockFold:
 
     def _sweep(self) -> None:
         self._ends_replay = False
+        for name, below in self.sweeps.watched.items():
+            self._forget_quarantined(name, below)
         for name, seen in self.sweeps.end().items():
             self.engine.tables[name].keep_only(seen)
 
@@ -161,7 +180,7 @@ class StockFold:
         if self._ends_replay:
             self._sweep()
         self.closing(self._rows)
-        self._rows = 0
+        self._rows, self.quarantined = 0, len(self.quarantine)
         self.place = Place(offset, self.visibility.served, time_ms)
         changed = self.levels.absorb(self._view.drain(), offset, time_ms)
         self.events += self.book.evaluate(changed, self.place.position, time_ms)

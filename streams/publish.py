@@ -127,7 +127,7 @@ class Publisher:
         self.live = True
         log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
         self._floor = self._served_before()
-        self.fold.events = self.fold.book.reconcile(await self._alerts.open())
+        self.fold.events = self.fold.book.reconcile(await self._alerts.open(), await self._projection.alerts())
         self._prev = self._held["v"] if self._held_offset >= 0 else None
         if self.fold.place is None:
             await self._projection.state("snapshot")
@@ -226,13 +226,13 @@ class Publisher:
             "offset": str(place.offset),
             "position": str(place.position),
             "as_of": iso(place.time_ms),
-            "quarantined": str(len(self.fold.quarantine)),
+            "quarantined": str(self.fold.quarantined),
             "v": self._v(place),
         }
 
     @property
     def _state(self) -> str:
-        return "degraded" if self.fold.quarantine else "live"
+        return "degraded" if self.fold.quarantined else "live"
 
 
 @contextmanager

@@ -4,8 +4,8 @@ Every write is absolute and goes through one Redis Function that refuses what is
 (`put_if_newer.lua`). What is served, field by field: see README "What apps read".
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -82,6 +82,11 @@ class Projection:
         held = await self._patiently(lambda: self._redis.hgetall(self._heads[0]))
         return {k.decode(): v.decode() for k, v in held.items()}
 
+    async def alerts(self) -> dict[str, Alert]:
+        """The open alerts as Redis holds them, by id."""
+        held = await self._patiently(lambda: self._redis.hgetall(self._heads[2]))
+        return {k.decode(): Alert.from_dict(msgspec.json.decode(v)) for k, v in held.items()}
+
     async def state(self, state: str) -> None:
         """Say what we are doing, without touching what is served."""
         await self._patiently(lambda: self._redis.hset(self._heads[0], "state", state))
@@ -103,14 +108,18 @@ class Projection:
     async def rebuild(self, cut: Cut, documents: Iterable[Document], open_alerts: Iterable[Alert]) -> int:
         """Project everything anew as `cut`, then end whatever else stands under the prefix; how many were written."""
         live: set[str] = set()
-        await self._patiently(lambda: self._redis.delete(self._heads[1], self._heads[2]))
+        negative = await self._patiently(lambda: self._redis.zrange(self._heads[1], 0, -1))
+        below, opened = {name.decode() for name in negative}, {a.id: a for a in open_alerts}
         for docs in batches(documents, CHUNK):
             live.update(d.key for d in docs)
+            for d in docs:
+                d.recovered = d.key in below and not d.negative
             await self.publish([Cut(cut.v, None, docs, {"state": "rebuilding"})])
-        ghosts = [key async for key in self._others(live)]
+        ghosts = await self._patiently(lambda: self._others(live))
         for keys in batches(ghosts, CHUNK):
             await self.publish([Cut(cut.v, None, [_ended(key, cut) for key in keys], {"state": "rebuilding"})])
-        await self.publish([Cut(cut.v, None, [], cut.meta, list(open_alerts))])
+        ended = [replace(a, state="resolved") for a in (await self.alerts()).values() if a.id not in opened]
+        await self.publish([Cut(cut.v, None, [], cut.meta, [*ended, *opened.values()])])
         return len(live)
 
     async def close(self) -> None:
@@ -165,11 +174,10 @@ class Projection:
                 raise reply
         return replies
 
-    async def _others(self, live: set[str]) -> AsyncIterator[str]:
-        async for key in self._redis.scan_iter(f"{self._prefix}:{{*", count=5000):
-            name = key.decode()
-            if name not in live and not await self._redis.hexists(key, "deleted"):
-                yield name
+    async def _others(self, live: set[str]) -> list[str]:
+        """Stock keys that are not `live`, but for those that say so themselves."""
+        names = [key.decode() async for key in self._redis.scan_iter(f"{self._prefix}:{{*", count=5000)]
+        return [n for n in names if n not in live and not await self._redis.hexists(n, "deleted")]
 
     # -- patience
 
@@ -195,7 +203,7 @@ def _json(alert: Alert) -> str:
 
 
 def _ended(key: str, cut: Cut) -> Document:
-    return Document(key, int(cut.v.rpartition(".")[2]), milliseconds(cut.meta["as_of"]), [])
+    return Document(key, int(cut.v.rpartition(".")[2]), milliseconds(cut.meta["as_of"]), [], recovered=True)
 
 
 def _library() -> str:

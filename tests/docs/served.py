@@ -43,7 +43,7 @@ def levels_of(*rows: tuple[str, str, int, int], time_ms: int) -> StockLevels:
 
 def meta(time_ms: int, *, quarantined: bool = False) -> dict[str, str]:
     """`stock:meta` of a feed complete up to `time_ms`."""
-    fold = cast("StockFold", SimpleNamespace(quarantine={b"k": (1, "not a number")} if quarantined else {}))
+    fold = cast("StockFold", SimpleNamespace(quarantined=int(quarantined)))
     nobody = cast("Any", None)
     publisher = Publisher(
         Identity("erp", EPOCH, EPOCH, "0ea9"), fold, nobody, ledger=Ledger(), alerts=nobody, notes=nobody

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,7 +23,7 @@ from tests.streams.erp import PREFIX, SERVER
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-COMMIT_SECONDS = 1.0
+COMMIT_SECONDS, IDLE_SECONDS = 1.0, 0.1
 
 
 class Wire(Connection):
@@ -144,6 +143,8 @@ class Process:
         fold = StockFold(self.engine, levels, LogReader(SERVER, self.engine.tables), world.swept)
         identity: Identity = world.identity
         projection = Projection("redis://simulated", PREFIX, identity.epoch, None, lambda: None)
+        self._rebuilding, self._projected = False, projection.rebuild
+        projection.rebuild = self._rebuild  # type: ignore[method-assign]
         pool = projection._redis.connection_pool
         pool.connection_class = Wire
         pool.connection_kwargs["process"] = self
@@ -213,21 +214,23 @@ class Process:
     async def _consume(self) -> None:
         world, generation, at = self.world, -1, 0
         while True:
-            await asyncio.sleep(0.02)
             await self._running()
-            if world.owner is not self:
+            batch: list[Any] = []
+            if world.owner is self:
+                if generation != world.generation:
+                    generation = world.generation
+                    await self.point("assigned the log")
+                    if self.ledger.replay_until is None:
+                        self.ledger.committed_metadata = world.committed[1]
+                        self.ledger.replay_until = world.end()
+                    at = self.ledger.folded + 1
+                batch = world.fetch(at)
+            if not batch:
+                await asyncio.sleep(IDLE_SECONDS)
                 continue
-            if generation != world.generation:
-                generation = world.generation
-                await self.point("assigned the log")
-                if self.ledger.replay_until is None:
-                    self.ledger.committed_metadata = world.committed[1]
-                    self.ledger.replay_until = world.end()
-                at = self.ledger.folded + 1
-            if batch := world.fetch(at):
-                await self.point("fetched")
-                await self.publisher.take(batch)
-                at = batch[-1].offset + 1
+            await self.point("fetched")
+            await self.publisher.take(batch)
+            at = batch[-1].offset + 1
 
     async def _commit(self) -> None:
         world, done = self.world, None
@@ -244,14 +247,17 @@ class Process:
             done = offset
             await self.point("after a commit")
 
-    def idle(self) -> bool:
+    @property
+    def rebuilds(self) -> bool:
+        """It projects everything anew."""
+        return self._rebuilding
+
+    async def _rebuild(self, *args: Any) -> int:
+        self._rebuilding = True
+        found = await self._projected(*args)
+        self._rebuilding = False
+        return found
+
+    def done(self) -> bool:
         """All there is was taken, published and committed."""
-        sending = self.publisher._sending
-        committed = self.world.committed[0] == self.ledger.published
-        return self.ledger.folded + 1 >= self.world.end() and committed and (sending is None or sending.done())
-
-
-async def gone(process: Process) -> None:
-    """Let go of a dead process's memory."""
-    with suppress(Exception):
-        await process.publisher._projection.close()
+        return self.world.committed[0] == self.ledger.published == self.world.end()

@@ -168,6 +168,10 @@ class Server:
         found[member] = float(score)
         return int(new)
 
+    def _zrange(self, key: str, first: str, last: str) -> list[str]:
+        members = self._get(key, {})
+        return sorted(members, key=lambda m: (members[m], m))[int(first) : int(last) + 1 or None]
+
     def _zrem(self, key: str, *members: str) -> int:
         return self._remove(key, members)
 
