@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -57,6 +57,7 @@ class Plan:
     bad: bool
     weeks: bool
     faults: list[Fault]
+    without: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, seed: int, length: int | None = None, without: frozenset[int] = frozenset()) -> "Plan":
@@ -67,14 +68,7 @@ class Plan:
             Fault(rng.randint(1, 14 * drawn + 20), kind, rng.choice((0.1, 3.0, 12.0, 40.0)))
             for kind in rng.choices(list(KINDS), list(KINDS.values()), k=rng.choice((0, 1, 2, 3, 4, 6)))
         ]
-        return cls(seed, length or drawn, bad, weeks, [f for i, f in enumerate(faults) if i not in without])
-
-
-@dataclass
-class Kept:
-    """A Redis as it was once: what a replica that lagged behind has."""
-
-    states: list[Any] = field(default_factory=list)
+        return cls(seed, length or drawn, bad, weeks, [f for i, f in enumerate(faults) if i not in without], without)
 
 
 class World:
