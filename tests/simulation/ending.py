@@ -28,7 +28,7 @@ def check(world: "World") -> None:
     compare(truth, documents, "in the end")
     whole, alerts = _folded(world, world.history.log.records, {})
     again, _ = _folded(world, world.records, world.swept)
-    compare(truth, {k: d for k, d in again.items()}, "replayed from the log as it is left")
+    compare(truth, again, "replayed from the log as it is left")
     if truth.bad:
         return
     if not world.compacted:

@@ -287,7 +287,9 @@ class History:
         for table in TABLES:
             for pk, row in self._states[n].rows[table].items():
                 source = {"ts_ms": self.log.time_ms(n), "snapshot": "incremental", "schema": "public", "table": table}
-                self.log.put(self.log.key(Op(table, pk, row)), {"before": None, "after": row, "source": source, "op": "r"})
+                self.log.put(
+                    self.log.key(Op(table, pk, row)), {"before": None, "after": row, "source": source, "op": "r"}
+                )
 
     # -- truth
 
@@ -326,5 +328,7 @@ class History:
         if not bad:
             return frozenset()
         ids = {row["item_id"] for row in bad}
-        ids |= {s.known["quant"][row["id"]]["item_id"] for s in self._states for row in bad if row["id"] in s.known["quant"]}
+        ids |= {
+            s.known["quant"][row["id"]]["item_id"] for s in self._states for row in bad if row["id"] in s.known["quant"]
+        }
         return frozenset(str(s.rows["item"].get(i, {}).get("code")) for s in self._states for i in ids)

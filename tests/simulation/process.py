@@ -1,4 +1,4 @@
-"""A worker process: the real Publisher, StockFold and Projection, on simulated wires, killed and frozen at any effect."""
+"""A worker process: the real Publisher, StockFold and Projection on simulated wires, killed or frozen at any effect."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -204,7 +204,7 @@ class Process:
                 self.die(e.what)
         except asyncio.CancelledError:
             raise
-        except BaseException as e:
+        except BaseException as e:  # noqa: BLE001  # whatever it is, the simulation has found it
             if self.alive:
                 self.world.broken(e)
                 self.die(repr(e))

@@ -99,4 +99,3 @@ def negative_of(served: Served) -> dict[str, Any]:
         for key, fields in served.items()
         if "available" in fields and float(fields["available"]) < 0 and key.partition("}")[2]
     }
-

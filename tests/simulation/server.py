@@ -7,7 +7,7 @@ import copy
 import fnmatch
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import hiredis
 import msgspec
@@ -40,7 +40,7 @@ class Server:
 
     lua: Any = None
     running: "Server"
-    compiled: dict[str, Any] = {}
+    compiled: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, now: Callable[[], float] = lambda: 0.0) -> None:
         self.data: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""One simulation: a log that grows, workers that fold it, a Redis that serves it, and faults between any two effects."""
+"""One simulation: a log that grows, workers that fold it, a Redis that serves it, faults between any two effects."""
 
 import asyncio
 import random
@@ -11,6 +11,7 @@ import structlog
 
 import pipeline.adapters.redis as projection
 from streams.ports import Identity
+from tests.simulation.ending import check
 from tests.simulation.engines import engines
 from tests.simulation.history import BEGIN_MS, WEEK_MS, History
 from tests.simulation.loop import VirtualLoop
@@ -366,8 +367,6 @@ def simulate(plan: Plan) -> World:
     try:
         world.loop.run_until_complete(world.run())
         if world.failure is None:
-            from tests.simulation.ending import check  # noqa: PLC0415
-
             check(world)
     except Lie as e:
         world.broken(e)

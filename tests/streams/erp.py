@@ -173,7 +173,8 @@ class Log:
         self.end(n)
 
     def truncate(self, n: int, table: str) -> None:
-        source = {"ts_ms": self.time_ms(n), "snapshot": "false", "schema": "public", "table": table, "lsn": position(n) - 40}
+        source = {"ts_ms": self.time_ms(n), "snapshot": "false", "schema": "public", "table": table}
+        source["lsn"] = position(n) - 40
         self.put(b'{"row":null}', {"before": None, "after": None, "source": source, "op": "t"})
 
     def snapshot(self, n: int, state: State, cut_off: int | None = None) -> bool:
@@ -189,7 +190,8 @@ class Log:
             else:
                 stage = "last_in_data_collection" if ends_table else "true"
             seen.add(table)
-            source = {"ts_ms": self.time_ms(n), "snapshot": stage, "schema": "public", "table": table, "lsn": position(n)}
+            source = {"ts_ms": self.time_ms(n), "snapshot": stage, "schema": "public", "table": table}
+            source["lsn"] = position(n)
             value = {"before": None, "after": row, "source": source, "op": "r"}
             self.put(self.key(Op(table, row["id"], row)), value, shows=n if stage == "last" else None)
         return stage == "last"
