@@ -101,7 +101,7 @@ class Publisher:
         log.info("replaying the log", until=self.ledger.replay_until)
 
     def _usable_offset(self) -> int:
-        """The offset of the cut Redis holds; -1 when it is of no use: another mapping's or epoch's, half done, too old."""
+        """The offset of the cut Redis holds; -1: of no use, another mapping's or epoch's, half done, too old."""
         held = self._held
         if (held.get("digest"), held.get("epoch")) != (
             self.identity.digest,

@@ -47,7 +47,7 @@ def test_killed_at(source: Source, place: str, monkeypatch: pytest.MonkeyPatch) 
             monkeypatch.delenv(VARIABLE)
 
             assert source.worker is not None
-            for _ in range(4):
+            for _ in range(12):
                 provoke(source)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     source.worker.wait(10)
