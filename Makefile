@@ -1,6 +1,6 @@
 # Bare `make` prints this list. Everything is installed by infra/bootstrap.sh on the first use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz fuzz-query mutants clean
+.PHONY: help setup demo test check bench fuzz fuzz-query simulate mutants clean
 BIN := .venv/bin
 
 help: ## print this list
@@ -36,6 +36,10 @@ fuzz-query: ## random mappings against PostgreSQL and MariaDB; MINUTES=10 [SEED=
 fuzz: ## inputs that nobody would write; TARGET=pack|settings|record MINUTES=10 SEED=7
 	@sh infra/bootstrap.sh test
 	@$(BIN)/python -m tests.fuzz $(or $(TARGET),pack) --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+simulate: ## seeded simulations of log, workers, Redis and their faults; N=10000 [SEED=n]; one again: SEED=n ONE=1
+	@sh infra/bootstrap.sh test
+	@$(BIN)/python -m tests.simulation $(if $(ONE),,$(or $(N),10000)) $(if $(SEED),--seed $(SEED))
 
 mutants: ## plant mistakes in the mapping engine and the fold, list those that no check finds; N=300 SEED=1
 	@sh infra/bootstrap.sh test

@@ -63,6 +63,8 @@ class StockFold:
         self.events: list[Alert] = []
         self.quarantine = Quarantine(engine, reader, {}, 0) if quarantine is None else quarantine
         self._put_aside = self.quarantine.rows
+        self.quarantined = 0
+        """How many rows were in quarantine at `place`; an open transaction may have changed that since."""
         self.today = ""
         self.epoch: int | None = None
         self.applied_at = 0
@@ -234,7 +236,7 @@ class StockFold:
         if self._ends_replay:
             self._sweep(offset)
         self.closing(self._rows)
-        self._rows = 0
+        self._rows, self.quarantined = 0, len(self.quarantine)
         self.place = Place(offset, self.visibility.served, time_ms, quiet)
         groups = self._view.drain()
         if self._put_aside or self.quarantine.marks or self.quarantine.whole:

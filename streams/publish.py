@@ -3,9 +3,10 @@
 import asyncio
 import gc
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
+import msgspec
 import structlog
 
 from pipeline.adapters.redis import ATOMIC, Cut, Fenced, Gap, Projection, version
@@ -21,6 +22,8 @@ from streams.ports import AlertTopic, Identity, Notes
 
 HISTORY_MS = 7 * 86_400_000 // 2
 """Half the log's complete window: whoever is further behind may have missed rows that compaction removed since."""
+HALF_DONE = ("applying", "rebuilding")
+"""What stands in Redis is of no one cut: keys that were new in a cut whose rest never came are known to nobody else."""
 GROUPS_PER_ROW = 6
 """Documents one changed row touches at most: detail, level and item, of where it was and where it is."""
 YIELD_EVERY = 256
@@ -126,9 +129,12 @@ class Publisher:
         log.info("replaying the log", until=self.ledger.replay_until)
 
     def _usable_offset(self) -> int:
-        """The offset of the cut Redis holds; -1 when it is of no use: another mapping, another epoch, or too old."""
+        """The offset of the cut Redis holds; -1: of no use, another mapping's or epoch's, half done, too old."""
         held, me = self._held, (self.identity.digest, str(self.identity.epoch))
-        if (held.get("digest"), held.get("epoch")) != me or held.get("state") == "rebuilding":
+        if (held.get("digest"), held.get("epoch")) != me or "v" not in held:
+            return -1
+        if held.get("state") in HALF_DONE:
+            log.warning("a worker died while it wrote to Redis; projecting everything anew", state=held.get("state"))
             return -1
         if self._now() * 1000 - milliseconds(held["as_of"]) > HISTORY_MS:
             log.warning("history gap: the feed stood still too long; projecting everything anew", as_of=held["as_of"])
@@ -146,7 +152,8 @@ class Publisher:
         self.live = True
         log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
         self._floor = self._served_before()
-        self.fold.events = self.fold.book.reconcile(await self._alerts.open())
+        served = _alerts(await self._projection.alerts())
+        self.fold.events = self.fold.book.reconcile(await self._alerts.open(), served)
         self._prev = self._held["v"] if self._held_offset >= 0 else None
         if self.fold.place is None:
             await self._projection.state("snapshot")
@@ -264,7 +271,7 @@ class Publisher:
             "position": str(place.position),
             "as_of": iso(place.time_ms),
             "quiet": str(int(place.quiet)),
-            "quarantined": str(len(self.fold.quarantine)),
+            "quarantined": str(self.fold.quarantined),
             "v": self._v(place),
         }
 
@@ -277,6 +284,15 @@ class Publisher:
     @property
     def _state(self) -> str:
         return "degraded" if self.fold.quarantine.whole else self._effect or "live"
+
+
+def _alerts(held: Mapping[str, str]) -> dict[str, Alert]:
+    """The alerts that are readable, by id; what a foreign hand left beside them is `scrub`'s business."""
+    found = {}
+    for name, text in held.items():
+        with suppress(ValueError, TypeError):
+            found[name] = Alert.from_dict(msgspec.json.decode(text, type=dict[str, str]))
+    return found
 
 
 @contextmanager

@@ -283,7 +283,7 @@ def alert_json(alert: Alert) -> str:
 
 
 def _ended(key: str, cut: Cut) -> Document:
-    return Document(key, int(cut.v.rpartition(".")[2]), milliseconds(cut.meta["as_of"]), [])
+    return Document(key, int(cut.v.rpartition(".")[2]), milliseconds(cut.meta["as_of"]), [], recovered=True)
 
 
 def _library() -> str:

@@ -69,9 +69,12 @@ class AlertBook:
             level.alert = key
         return events
 
-    def reconcile(self, published: dict[str, Alert]) -> list[Alert]:
-        """What must still be told, given the alerts the topic holds open; they keep the time they opened."""
-        events = [replace(a, state="resolved") for key, a in published.items() if key not in self.open]
+    def reconcile(self, published: dict[str, Alert], served: dict[str, Alert]) -> list[Alert]:
+        """What must still be told, given the alerts the topic holds open; they keep the time they opened.
+
+        `served`: those that Redis holds open; a worker that died in between had not told the topic yet.
+        """
+        events = [replace(a, state="resolved") for key, a in (served | published).items() if key not in self.open]
         events += [a for key, a in self.open.items() if key not in published]
         self.open |= {key: replace(self.open[key], since=a.since) for key, a in published.items() if key in self.open}
         return events

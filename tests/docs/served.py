@@ -53,7 +53,7 @@ class _Quarantine:
 
 def meta(time_ms: int, *, quarantined: bool = False) -> dict[str, str]:
     """`stock:meta` of a feed complete up to `time_ms`."""
-    fold = cast("StockFold", SimpleNamespace(quarantine=_Quarantine(quarantined)))
+    fold = cast("StockFold", SimpleNamespace(quarantine=_Quarantine(quarantined), quarantined=int(quarantined)))
     nobody = cast("Any", None)
     publisher = Publisher(
         Identity("erp", EPOCH, EPOCH, "0ea9"), fold, nobody, ledger=Ledger(), alerts=nobody, notes=nobody

@@ -226,7 +226,7 @@ def test_alerts_the_topic_still_holds_open_are_ended_and_keep_their_time() -> No
     (opened,) = book.evaluate(levels.absorb([row(7, "RIM", 1, -1)], 1, 5000), "0/1", 5000)
     stale = type(opened).from_dict(opened.to_dict() | {"id": "negative_available/HUB/WH"})
     older = type(opened).from_dict(opened.to_dict() | {"since": "1970-01-01T00:00:00.000Z"})
-    assert [(a.id, a.state) for a in book.reconcile({stale.id: stale, older.id: older})] == [(stale.id, "resolved")]
+    assert [(a.id, a.state) for a in book.reconcile({stale.id: stale, older.id: older}, {})] == [(stale.id, "resolved")]
     assert book.open[older.id].since == "1970-01-01T00:00:00.000Z"
 
 

@@ -140,19 +140,23 @@ class Log:
         offset = self.records[-1].offset + 1 if self.records else 0
         self.records.append(Record(key, value, offset, shows))
 
+    def time_ms(self, n: int) -> int:
+        """When the n-th transaction was committed."""
+        return 1000 * n
+
     def control(self, name: str, **value: Any) -> None:
         self.put({"row": {"control": name}}, {"control": name} | value)
 
     def begin(self, n: int, shows: int | None = None) -> None:
-        self.put({"row": {}}, {"status": "BEGIN", "id": f"{n}:{position(n) - 50}", "ts_ms": 1000 * n}, shows)
+        self.put({"row": {}}, {"status": "BEGIN", "id": f"{n}:{position(n) - 50}", "ts_ms": self.time_ms(n)}, shows)
 
     def end(self, n: int) -> None:
-        value = {"status": "END", "id": f"{n}:{position(n)}", "event_count": 1, "ts_ms": 1000 * n}
+        value = {"status": "END", "id": f"{n}:{position(n)}", "event_count": 1, "ts_ms": self.time_ms(n)}
         self.put({"row": {}}, value, shows=n)
 
     def change(self, n: int, op: Op) -> None:
         source = {
-            "ts_ms": 1000 * n,
+            "ts_ms": self.time_ms(n),
             "snapshot": "false",
             "schema": "public",
             "table": op.table,
@@ -173,7 +177,8 @@ class Log:
         self.end(n)
 
     def truncate(self, n: int, table: str) -> None:
-        source = {"ts_ms": 1000 * n, "snapshot": "false", "schema": "public", "table": table, "lsn": position(n) - 40}
+        source = {"ts_ms": self.time_ms(n), "snapshot": "false", "schema": "public", "table": table}
+        source["lsn"] = position(n) - 40
         self.put(b'{"row":null}', {"before": None, "after": None, "source": source, "op": "t"})
 
     def snapshot(self, n: int, state: State, cut_off: int | None = None) -> bool:
@@ -189,7 +194,8 @@ class Log:
             else:
                 stage = "last_in_data_collection" if ends_table else "true"
             seen.add(table)
-            source = {"ts_ms": 1000 * n, "snapshot": stage, "schema": "public", "table": table, "lsn": position(n)}
+            source = {"ts_ms": self.time_ms(n), "snapshot": stage, "schema": "public", "table": table}
+            source["lsn"] = position(n)
             value = {"before": None, "after": row, "source": source, "op": "r"}
             self.put(self.key(Op(table, row["id"], row)), value, shows=n if stage == "last" else None)
         return stage == "last"

@@ -32,6 +32,7 @@ class Memory:
 
     meta_: dict[str, str] = field(default_factory=dict)
     served: Served = field(default_factory=dict)
+    alerts_: dict[str, Alert] = field(default_factory=dict)
     states: list[str] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
     rebuilds: list[Cut] = field(default_factory=list)
@@ -41,6 +42,9 @@ class Memory:
 
     async def meta(self) -> dict[str, str]:
         return dict(self.meta_)
+
+    async def alerts(self) -> dict[str, str]:
+        return {name: msgspec.json.encode(alert.to_dict()).decode() for name, alert in self.alerts_.items()}
 
     async def state(self, state: str) -> None:
         self.meta_["state"] = state
@@ -55,13 +59,18 @@ class Memory:
                 raise Gap
             self._show(cut, cut.documents)
             self.cuts.append(cut)
+            for a in cut.alerts:
+                self.alerts_.pop(a.id, None)
+                if a.state == "open":
+                    self.alerts_[a.id] = a
 
     async def rebuild(self, cut: Cut, documents: Iterable[Document], open_alerts: Iterable[Alert]) -> int:
         if self.meta_.get("v", "") > cut.v:
             raise Fenced
         self.served.clear()
+        self.alerts_ = {a.id: a for a in open_alerts}
         self._show(cut, list(documents))
-        self.rebuilds.append(replace(cut, alerts=list(open_alerts)))
+        self.rebuilds.append(replace(cut, alerts=list(self.alerts_.values())))
         return len(self.served)
 
     def _show(self, cut: Cut, documents: list[Document]) -> None:
@@ -87,7 +96,7 @@ class Topic:
         for a in events:
             self.held[a.id] = a
             if a.state != "open":
-                del self.held[a.id]
+                self.held.pop(a.id, None)
 
 
 @dataclass
@@ -401,3 +410,26 @@ def test_readers_are_told_what_the_watchdog_finds(log: Log) -> None:
     assert worker.redis.cuts[-1].meta["state"] == "stale"
     asyncio.run(worker.publisher.doubt(""))
     assert worker.redis.meta_["state"] == "live"
+
+
+def test_an_alert_that_only_redis_was_told_of_ends_there_too(log: Log) -> None:
+    """A worker died between Redis and the alerts topic, and the alert ended before the next one was live."""
+    log.transaction(2, [quant(1, 1, 1, 5, 9)])
+    first = Worker(log).take()
+    first.alerts.held.clear()
+    log.transaction(3, [quant(1, 1, 1, 9, 9)])
+    second = first.again().take()
+    assert second.redis.alerts_ == {}
+    assert [(a.item, a.state) for a in second.alerts.told[1:]] == [("A", "resolved")]
+
+
+@pytest.mark.parametrize("state", ["applying", "rebuilding"])
+def test_what_a_dying_worker_wrote_in_part_is_projected_anew(log: Log, state: str) -> None:
+    """A key that was new in its cut and is gone by now would be known to nobody else."""
+    first = Worker(log).take()
+    first.redis.meta_["state"] = state
+    first.redis.served["stock:{GHOST}"] = {"on_hand": "1"}
+    log.transaction(2, [quant(1, 1, 1, 6)])
+    worker = first.again().take()
+    assert [cut.v for cut in worker.redis.rebuilds][1:] == [v(log)]
+    assert "stock:{GHOST}" not in worker.redis.served

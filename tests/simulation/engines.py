@@ -1,0 +1,42 @@
+"""Compiled engines, used again: compiling one costs more than a whole simulation."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.query import Engine
+from tests.streams.erp import compiled
+
+BEFORE_ANY_DAY = "1970-01-01"
+
+
+class Engines:
+    """A pool of empty engines over the small ERP."""
+
+    def __init__(self) -> None:
+        self._free: list[Engine] = []
+
+    def take(self) -> Engine:
+        """One that remembers nothing."""
+        return self._free.pop() if self._free else compiled()
+
+    def give_back(self, engine: Engine) -> None:
+        """Empty it for the next."""
+        for table in engine.tables.values():
+            table.clear()
+        for view in engine.views.values():
+            view.drain()
+        engine.set_today(BEFORE_ANY_DAY)
+        assert not any(list(view.groups()) for view in engine.views.values())
+        self._free.append(engine)
+
+    @contextmanager
+    def one(self) -> Iterator[Engine]:
+        """One for a while."""
+        engine = self.take()
+        try:
+            yield engine
+        finally:
+            self.give_back(engine)
+
+
+engines = Engines()
