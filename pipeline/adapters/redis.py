@@ -4,17 +4,17 @@ Every write is absolute and goes through one Redis Function that refuses what is
 (`put_if_newer.lua`). What is served, field by field: see README "What apps read".
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
+from itertools import count
 from typing import Any
 
 import msgspec
-import redis.asyncio as aredis
-import stamina
-from redis import exceptions as errors
 
+from pipeline.adapters import redis_replies as replies
+from pipeline.adapters.patience import PatientRedis, Secret
 from pipeline.domain.alerts import Alert
 from pipeline.domain.batches import batches
 from pipeline.domain.documents import Document
@@ -23,18 +23,11 @@ from pipeline.domain.times import iso, milliseconds
 ATOMIC = 1000
 """Documents that one call writes; a reader sees all of them or none. 5,000 would block Redis for 22 ms."""
 CHUNK = 500
+PAGE = 2000
 GONE_SECONDS = 7 * 86400
 """A vanished level stays as zeros this long: deleting it would lose `v`, and with it the guard against older writes."""
 _GONE = ["on_hand", "0", "deleted", "1"]
-_AWAY = (
-    errors.ConnectionError,
-    errors.TimeoutError,
-    errors.BusyLoadingError,
-    errors.ReadOnlyError,
-    errors.OutOfMemoryError,
-    OSError,
-)
-_FULL = ("MISCONF", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN", "Function not found")
+Call = tuple[list[str], bytes]
 
 
 @lru_cache(maxsize=4096)  # all levels of a transaction share it
@@ -62,135 +55,221 @@ class Gap(Exception):  # noqa: N818  # a state to act on, not a failure
     """Redis was emptied or put back to an older state: everything must be projected anew."""
 
 
-def _transient(e: Exception) -> bool:
-    if isinstance(e, errors.AuthenticationError | errors.AuthorizationError | errors.NoPermissionError):
-        return False
-    return isinstance(e, _AWAY) or (isinstance(e, errors.ResponseError) and str(e).startswith(_FULL))
+@dataclass(slots=True)
+class Look:
+    """What Redis must hold beside the cut of `meta`; what it holds otherwise is mended.
+
+    `strangers`: keys that no level has, ghosts unless they are newer than `since`; `members`: of the negative ones,
+    that no level is; `alerts`: id, JSON as it was seen, JSON as it must be, "" = none. Documents up to the version
+    `inherited` may have been written by an earlier worker, which saw what may have left the log since.
+    """
+
+    meta: Mapping[str, str]
+    inherited: str = ""
+    documents: Sequence[Document] = ()
+    strangers: Sequence[str] = ()
+    since: str = ""
+    members: Sequence[str] = ()
+    alerts: Sequence[tuple[str, str, str]] = ()
 
 
 class Projection:
-    """The writer of one source's prefix. Waits with back-off while Redis is away; `on_retry` is told each time."""
+    """The writer of one source's prefix; it waits while Redis is away (see `patience`).
 
-    def __init__(self, url: str, prefix: str, epoch: int, password: str | None, on_retry: Callable[[], None]) -> None:
-        self._redis = aredis.Redis.from_url(url, password=password, socket_timeout=10, socket_connect_timeout=5)
-        self._prefix, self._epoch, self._on_retry = prefix, epoch, on_retry
+    `on_retry` is told each time it asks again, `on_back` when that helped; `password` may be a function that reads it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        prefix: str,
+        epoch: int,
+        password: Secret,
+        on_retry: Callable[[], None],
+        *,
+        on_back: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._redis = PatientRedis(url, password, _library(), on_retry, on_back)
+        self._prefix, self._epoch = prefix, epoch
         self._heads = [f"{prefix}:{name}" for name in ("meta", "negative", "alerts", "changes")]
         self._pack = msgspec.msgpack.Encoder().encode
+        self.refused: set[str] = set()
+        """Keys that hold a version newer than what was to be written: by a foreign hand, where nobody else writes."""
+
+    @property
+    def why(self) -> str:
+        """Why it waits, or waited last."""
+        return self._redis.why
+
+    async def start(self) -> None:
+        """Load the functions; waits until Redis is there."""
+        await self._redis.start()
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._redis.close()
 
     async def meta(self) -> dict[str, str]:
         """`{prefix}:meta` as Redis holds it; empty when it holds none."""
-        held = await self._patiently(lambda: self._redis.hgetall(self._heads[0]))
-        return {k.decode(): v.decode() for k, v in held.items()}
+        return await self._redis.ask([("HGETALL", self._heads[0])], lambda said: replies.fields(said[0]))
 
     async def state(self, state: str) -> None:
         """Say what we are doing, without touching what is served."""
-        await self._patiently(lambda: self._redis.hset(self._heads[0], "state", state))
+        await self._redis.ask([("HSET", self._heads[0], "state", state)], replies.anything)
 
     async def publish(self, cuts: list[Cut]) -> None:
         """Write cuts in order, each visible as a whole (beyond 1,000 documents: in chunks, `state` = applying).
 
         Raises Gap and Fenced; everything else waits until Redis is back.
         """
-        calls = [call for cut in cuts for call in self._calls(cut)]
-        status = b"ok"
-        for some in batches(calls, 16):
-            status = (await self._patiently(lambda some=some: self._send(some)))[-1][0]  # type: ignore[misc]  # bound now
-        if status == b"newer":
-            raise Fenced
-        if status == b"gap":
-            raise Gap
+        await self._write(call for cut in cuts for call in self._calls(cut))
 
     async def rebuild(self, cut: Cut, documents: Iterable[Document], open_alerts: Iterable[Alert]) -> int:
-        """Project everything anew as `cut`, then end whatever else stands under the prefix; how many were written."""
-        live: set[str] = set()
-        await self._patiently(lambda: self._redis.delete(self._heads[1], self._heads[2]))
+        """Project everything anew as `cut`, then end whatever else stands under the prefix; how many were written.
+
+        Raises Gap when Redis loses meanwhile what was written, and Fenced.
+        """
+        live, at = set[str](), count(1)
+        await self._write([self._chunk(cut, [], next(at))])
         for docs in batches(documents, CHUNK):
             live.update(d.key for d in docs)
-            await self.publish([Cut(cut.v, None, docs, {"state": "rebuilding"})])
-        ghosts = [key async for key in self._others(live)]
-        for keys in batches(ghosts, CHUNK):
-            await self.publish([Cut(cut.v, None, [_ended(key, cut) for key in keys], {"state": "rebuilding"})])
-        await self.publish([Cut(cut.v, None, [], cut.meta, list(open_alerts))])
+            await self._write([self._chunk(cut, docs, next(at))])
+        for keys in batches(await self._ghosts(live), CHUNK):
+            await self._write([self._chunk(cut, [_ended(key, cut) for key in keys], next(at))])
+        await self._write([self._call(cut, [], cut.meta, list(open_alerts), next(at), last=True)])
         return len(live)
 
-    async def close(self) -> None:
-        """Let go of the connection."""
-        await self._redis.aclose()
+    # -- is it still there?
+
+    async def mend(self, look: Look) -> list[tuple[str, str]] | None:
+        """Put right what differs from `look`, at once; its kinds and keys. None: meta says that somebody is writing.
+
+        Raises Gap and Fenced.
+        """
+        keys = [*self._heads[:3], *(d.key for d in look.documents), *look.strangers]
+        call = ("FCALL", "onhand_mend", len(keys), *keys, self._pack(self._question(look)))
+        status, found = await self._redis.ask([call], lambda said: replies.mended(said[0]))
+        _raise_for(status)
+        return None if status == b"busy" else found
+
+    async def names(self, cursor: int) -> tuple[int, list[str]]:
+        """A page of the names of stock keys, from a cursor, 0 = the first; the cursor of the next, 0 = no more."""
+        scan = ("SCAN", cursor, "MATCH", f"{self._prefix}:{{*", "COUNT", PAGE)
+        return await self._redis.ask([scan], lambda said: replies.page(said[0]))
+
+    async def members(self, cursor: int) -> tuple[int, list[str]]:
+        """The same for what is below zero: member, score, member, score."""
+        return await self._redis.ask(
+            [("ZSCAN", self._heads[1], cursor, "COUNT", PAGE)], lambda said: replies.page(said[0])
+        )
+
+    async def alerts(self) -> dict[str, str]:
+        """The open alerts as Redis holds them: id to JSON."""
+        return await self._redis.ask([("HGETALL", self._heads[2])], lambda said: replies.fields(said[0]))
+
+    def _question(self, look: Look) -> dict[str, Any]:
+        flat: list[bool | int | str] = []
+        for d in look.documents:
+            negative = d.negative if d.level is not None and len(d.level.idents) == 2 else False
+            flat += (negative, *self._document(d, feed=False)[2:])
+        return {
+            "v": look.meta["v"],
+            "meta": [x for pair in look.meta.items() for x in pair],
+            "docs": flat,
+            "inherited": look.inherited,
+            "strangers": len(look.strangers),
+            "since": look.since,
+            "zeros": ["v", look.meta["v"], *_GONE, "changed", look.meta["as_of"]],
+            "ttl": GONE_SECONDS,
+            "members": look.members,
+            "alerts": [x for alert in look.alerts for x in alert],
+        }
 
     # -- one call
 
-    def _calls(self, cut: Cut) -> Iterator[tuple[list[str], bytes]]:
+    def _calls(self, cut: Cut) -> Iterator[Call]:
         if len(cut.documents) > ATOMIC:
             *first, last = batches(cut.documents, CHUNK)
-            for docs in first:
-                yield self._call(cut, docs, {"state": "applying"}, [])
-            yield self._call(cut, last, cut.meta, cut.alerts)
+            for at, docs in enumerate(first, 1):
+                yield self._call(cut, docs, {"state": "applying"}, [], at)
+            yield self._call(cut, last, cut.meta, cut.alerts, len(first) + 1, last=True)
         else:
-            yield self._call(cut, cut.documents, cut.meta, cut.alerts)
+            yield self._call(cut, cut.documents, cut.meta, cut.alerts, last=True)
+
+    def _chunk(self, cut: Cut, docs: list[Document], at: int) -> Call:
+        return self._call(Cut(cut.v, None, [], {}), docs, {"state": "rebuilding"}, [], at)
 
     def _call(
-        self, cut: Cut, docs: list[Document], meta: dict[str, str], alerts: list[Alert]
-    ) -> tuple[list[str], bytes]:
+        self,
+        cut: Cut,
+        docs: list[Document],
+        meta: dict[str, str],
+        alerts: list[Alert],
+        at: int = 0,
+        *,
+        last: bool = False,
+    ) -> Call:
         feed = cut.prev is not None
         flat: list[bool | int | str] = []
-        last = {a.id: a for a in alerts}.values()  # one may have ended and opened again
+        latest = {a.id: a for a in alerts}.values()  # one may have ended and opened again
         for d in docs:
-            flat += self._document(d, feed)
+            flat += self._document(d, feed=feed)
         payload = {
             "v": cut.v,
             "prev": cut.prev,
+            "chunk": at,
+            "last": last,
+            "begin": at == 1 and not feed,
             "docs": flat,
             "negative": [x for d in docs if d.negative for x in (d.negative, d.key)],
             "positive": [d.key for d in docs if d.recovered],
-            "alerts": [x for a in last if a.state == "open" for x in (a.id, _json(a))],
-            "ended": [a.id for a in last if a.state != "open"],
+            "alerts": [x for a in latest if a.state == "open" for x in (a.id, alert_json(a))],
+            "ended": [a.id for a in latest if a.state != "open"],
             "feed": 10_000,
             "meta": [x for pair in meta.items() for x in pair],
         }
         return [*self._heads, *[d.key for d in docs]], self._pack(payload)
 
-    def _document(self, d: Document, feed: bool) -> tuple[bool | int | str, ...]:
+    def _document(self, d: Document, *, feed: bool) -> tuple[bool | int | str, ...]:
         fed = feed and d.level is not None and len(d.level.idents) == 2
         ttl, fields = (0, d.fields) if d.fields else (GONE_SECONDS, _GONE)
         return (fed, ttl, len(fields) + 4, "v", version(self._epoch, d.offset), *fields, "changed", iso(d.time_ms))
 
-    async def _send(self, calls: list[tuple[list[str], bytes]]) -> list[Any]:
-        pipe = self._redis.pipeline(transaction=False)
-        for keys, payload in calls:
-            pipe.fcall("onhand_publish", len(keys), *keys, payload)
-        # the pipeline's own raising puts the command, and so row values, in front of Redis's words
-        replies = await pipe.execute(raise_on_error=False)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return replies
+    async def _write(self, calls: Iterable[Call]) -> None:
+        for some in batches(calls, 16):
+            for status, refused in await self._send(some):
+                self.refused |= refused
+                _raise_for(status)
 
-    async def _others(self, live: set[str]) -> AsyncIterator[str]:
-        async for key in self._redis.scan_iter(f"{self._prefix}:{{*", count=5000):
-            name = key.decode()
-            if name not in live and not await self._redis.hexists(key, "deleted"):
-                yield name
+    async def _send(self, calls: list[Call]) -> list[tuple[bytes, set[str]]]:
+        """What became of each call, but for cuts sent once more after a lost reply: of these the last one's counts."""
+        commands = [("FCALL", "onhand_publish", len(keys), *keys, payload) for keys, payload in calls]
+        told = await self._redis.ask(commands, lambda said: [replies.written(one) for one in said])
+        newer_is_ours = told[-1][0] == b"ok"
+        return [(b"ok" if status == b"newer" and newer_is_ours else status, refused) for status, refused in told]
 
-    # -- patience
-
-    async def _patiently(self, ask: Callable[[], Any]) -> Any:
-        async for attempt in stamina.retry_context(on=_transient, attempts=None, timeout=None, wait_max=2.0):
-            with attempt:
-                if attempt.num > 1:
-                    self._on_retry()
-                    await self._load()
-                return await ask()
-        raise AssertionError  # without a limit of attempts the loop ends by returning or raising
-
-    async def start(self) -> None:
-        """Load the function; waits until Redis is there."""
-        await self._patiently(self._load)
-
-    async def _load(self) -> None:
-        await self._redis.function_load(_library(), replace=True)
+    async def _ghosts(self, live: set[str]) -> list[str]:
+        """Keys under the prefix that are not `live` and do not say yet that they are gone."""
+        cursor, ghosts = 0, list[str]()
+        while True:
+            cursor, names = await self.names(cursor)
+            others = [("HEXISTS", name, "deleted") for name in dict.fromkeys(names) if name not in live]
+            if others:
+                said = await self._redis.ask(others, replies.as_they_are)
+                ghosts += [str(name) for (_, name, _), gone in zip(others, said, strict=True) if gone != 1]
+            if not cursor:
+                return ghosts
 
 
-def _json(alert: Alert) -> str:
+def _raise_for(status: bytes) -> None:
+    if status == b"newer":
+        raise Fenced
+    if status == b"gap":
+        raise Gap
+
+
+def alert_json(alert: Alert) -> str:
+    """An alert as it is served."""
     return msgspec.json.encode(alert.to_dict()).decode()  # text: Redis's msgpack reader knows no binary
 
 
@@ -199,4 +278,5 @@ def _ended(key: str, cut: Cut) -> Document:
 
 
 def _library() -> str:
-    return resources.files("pipeline.adapters").joinpath("put_if_newer.lua").read_text("utf-8")
+    here = resources.files("pipeline.adapters")
+    return "\n".join(here.joinpath(name).read_text("utf-8") for name in ("put_if_newer.lua", "mend.lua"))

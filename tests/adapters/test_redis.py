@@ -54,8 +54,12 @@ class Site:
 
     def cut(self, offset: int, prev: int | None, *documents: Document, alerts: tuple[Alert, ...] = ()) -> Cut:
         v = version(EPOCH, offset)
-        meta = {"state": "live", "as_of": AS_OF, "v": v}
+        meta = self.meta(offset)
         return Cut(v, None if prev is None else version(EPOCH, prev), list(documents), meta, list(alerts))
+
+    def meta(self, offset: int) -> dict[str, str]:
+        about = {"state": "live", "epoch": str(EPOCH), "offset": str(offset)}
+        return about | {"as_of": AS_OF, "v": version(EPOCH, offset)}
 
     def key(self, item: str, warehouse: str = "W1") -> str:
         return f"{self.prefix}:{{{item}}}:{warehouse}"
@@ -104,17 +108,32 @@ def alert(item: str, state: str = "open") -> Alert:
 def test_a_cut_is_served_as_it_was_written(site: Site) -> None:
     site.publish(site.cut(7, None, site.level("RIM", 6, 10, 3)))
     assert site.held("RIM") == {"v": version(EPOCH, 6), "on_hand": "10", "available": "7", "changed": CHANGED}
-    assert site.run(site.projection.meta()) == {"state": "live", "as_of": AS_OF, "v": version(EPOCH, 7)}
+    assert site.run(site.projection.meta()) == site.meta(7)
     assert site.reader.documents() == {site.key("RIM"): site.held("RIM")}
 
 
-def test_an_older_version_of_a_document_is_refused_and_an_equal_one_rewritten(site: Site) -> None:
+def test_a_document_newer_than_the_cut_is_left_alone_and_named(site: Site) -> None:
+    site.publish(site.cut(7, None))
+    begun_by_another = site.cut(9, 7, *(site.level(f"I{n}", 9, 10) for n in range(ATOMIC + 1)))
+    site.run(site.projection._send([next(site.projection._calls(begun_by_another))]))
+    site.publish(site.cut(8, 7, site.level("I0", 8, 99)))
+    assert site.held("I0")["on_hand"] == "10"
+    assert site.projection.refused == {site.key("I0")}
+
+
+def test_a_document_of_the_cut_is_written_over_what_is_older_than_the_cut_and_no_version_goes_back(site: Site) -> None:
     site.publish(site.cut(7, None, site.level("RIM", 7, 10)))
-    site.publish(site.cut(8, 7, site.level("RIM", 6, 99)))
-    assert site.held("RIM")["on_hand"] == "10"
     site.redis.hset(site.key("RIM"), mapping={"on_hand": "11", "by_hand": "x"})
-    site.publish(site.cut(9, 8, site.level("RIM", 7, 10)))
+    site.publish(site.cut(9, 7, site.level("RIM", 6, 10)))
     assert site.held("RIM") == {"v": version(EPOCH, 7), "on_hand": "10", "available": "10", "changed": CHANGED}
+
+
+@pytest.mark.parametrize("v", ["", "0", "no version", "9" * 27, f"{'9' * 10}.{'9' * 15}x"])
+def test_what_is_no_version_does_not_hold_up_a_document(site: Site, v: str) -> None:
+    site.publish(site.cut(7, None, site.level("RIM", 7, 10)))
+    site.redis.hset(site.key("RIM"), "v", v)
+    site.publish(site.cut(8, 7, site.level("RIM", 8, 11)))
+    assert (site.held("RIM")["v"], site.held("RIM")["on_hand"]) == (version(EPOCH, 8), "11")
 
 
 def test_fields_that_end_vanish(site: Site) -> None:
@@ -130,9 +149,10 @@ def test_a_deleted_level_stays_as_zeros_for_a_while_and_comes_back(site: Site) -
     assert site.held("RIM") == {"v": version(EPOCH, 2), "on_hand": "0", "deleted": "1", "changed": CHANGED}
     assert GONE_SECONDS - 60 < site.redis.ttl(site.key("RIM")) <= GONE_SECONDS
     assert site.reader.documents() == {}
-    site.publish(site.cut(3, 2, site.level("RIM", 1, 10)))
-    assert "deleted" in site.held("RIM"), "an older version brought it back"
-    site.publish(site.cut(4, 3, site.level("RIM", 4, 5)))
+    with pytest.raises(Fenced):
+        site.publish(site.cut(1, None, site.level("RIM", 1, 10)))
+    assert "deleted" in site.held("RIM"), "an older cut brought it back"
+    site.publish(site.cut(4, 2, site.level("RIM", 4, 5)))
     assert site.held("RIM") == {"v": version(EPOCH, 4), "on_hand": "5", "available": "5", "changed": CHANGED}
     assert site.redis.ttl(site.key("RIM")) == -1
 
@@ -142,7 +162,8 @@ def test_an_emptied_redis_is_a_gap(site: Site) -> None:
     site.redis.delete(*site.redis.keys(f"{site.prefix}:*"))
     with pytest.raises(Gap):
         site.publish(site.cut(2, 1, site.level("RIM", 2, 9)), site.cut(3, 2, site.level("RIM", 3, 8)))
-    assert site.redis.keys(f"{site.prefix}:*") == []
+    assert site.reader.meta() == {"state": "rebuilding"}
+    assert site.reader.documents() == {}
 
 
 def test_a_redis_put_back_to_an_older_state_is_a_gap(site: Site) -> None:
@@ -154,6 +175,18 @@ def test_a_redis_put_back_to_an_older_state_is_a_gap(site: Site) -> None:
     with pytest.raises(Gap):
         site.publish(site.cut(3, 2, site.level("RIM", 3, 8)))
     assert site.held("RIM")["on_hand"] == "10"
+    assert site.reader.meta()["state"] == "rebuilding", "readers must see it before it is mended"
+
+
+@pytest.mark.parametrize("v", ["", "zzz", version(EPOCH, 3), version(EPOCH + 1, 1), version(EPOCH + 10**9, 10**15)])
+def test_a_version_of_the_whole_that_no_worker_wrote_is_a_gap_and_written_over(site: Site, v: str) -> None:
+    site.publish(site.cut(1, None, site.level("RIM", 1, 10)))
+    site.redis.hset(f"{site.prefix}:meta", "v", v)
+    with pytest.raises(Gap):
+        site.publish(site.cut(2, 1, site.level("RIM", 2, 9)))
+    site.run(site.projection.rebuild(site.cut(2, None), [site.level("RIM", 2, 9)], []))
+    assert site.reader.meta() == site.meta(2)
+    assert site.held("RIM")["on_hand"] == "9"
 
 
 def test_a_newer_cut_fences_an_older_writer(site: Site) -> None:
@@ -236,7 +269,7 @@ def test_a_rebuild_ends_what_is_not_of_it(site: Site) -> None:
     assert site.redis.hget("foreign", "on_hand") == "3"
     assert site.redis.zrange(f"{site.prefix}:negative", 0, -1, withscores=True) == [(site.key("RIM"), -2.0)]
     assert [a["id"] for a in site.reader.alerts()] == [alert("RIM").id]
-    assert site.reader.meta() == {"state": "live", "as_of": AS_OF, "v": cut.v}
+    assert site.reader.meta() == site.meta(9)
     assert site.feed() == []
 
 
@@ -285,11 +318,43 @@ def test_a_full_redis_is_waited_for(own_server: Server) -> None:
 
 
 def test_what_redis_refuses_for_good_is_raised_without_the_values(site: Site) -> None:
-    site.redis.set(site.key("RIM"), "a text of somebody else")
-    with pytest.raises(redis.ResponseError, match="WRONGTYPE") as refused:
-        site.publish(site.cut(1, None, site.level("RIM", 1, 4711)))
+    keys, _ = site.projection._call(site.cut(1, None), [], {}, [])
+    with pytest.raises(RefusedError, match="Redis refuses") as refused:
+        site.run(site.projection._redis.ask([("FCALL", "onhand_publish", len(keys), *keys, b"4711")], len))
     assert "4711" not in str(refused.value)
     assert site.retries == 0
+
+
+NAMES = ("meta", "negative", "alerts", "changes")
+
+
+@pytest.mark.parametrize("name", [*NAMES, "{RIM}:W1"])
+@pytest.mark.parametrize("write", ["SET {} x", "RPUSH {} x", "SADD {} x"])
+def test_a_value_of_another_type_under_a_key_of_ours_gives_way(site: Site, name: str, write: str) -> None:
+    site.publish(site.cut(1, None, site.level("RIM", 1, 10)))
+    key = f"{site.prefix}:{name}"
+    site.redis.delete(key)
+    site.redis.execute_command(*write.format(key).split())
+    cut = site.cut(2, 1, site.level("RIM", 2, 1, 4), alerts=(alert("RIM"),))
+    if name == "meta":
+        assert site.run(site.projection.meta()) == {}
+        with pytest.raises(Gap):
+            site.publish(cut)
+        site.run(site.projection.rebuild(site.cut(2, None), [site.level("RIM", 2, 1, 4)], [alert("RIM")]))
+    else:
+        site.publish(cut)
+        assert site.feed() == [(site.key("RIM"), "1")]
+    assert site.held("RIM")["on_hand"] == "1"
+    assert site.reader.alerts() == [alert("RIM").to_dict()]
+    assert site.redis.zrange(f"{site.prefix}:negative", 0, -1) == [site.key("RIM")]
+    assert site.reader.meta() == site.meta(2)
+
+
+def test_a_rebuild_ends_ghosts_of_any_type(site: Site) -> None:
+    site.redis.set(site.key("TEXT"), "x")
+    site.redis.rpush(site.key("LIST"), "x")
+    site.run(site.projection.rebuild(site.cut(9, None), [site.level("RIM", 2, 4)], []))
+    assert site.held("TEXT")["deleted"] == site.held("LIST")["deleted"] == "1"
 
 
 @pytest.mark.parametrize("code", ["A*", "A?", "A[1]", "A]", "A[^1]", "A\\", "A\\*", "[", "*", "A b:{c}"])
