@@ -22,6 +22,7 @@ from pipeline.domain.errors import NotReadyError, OnhandError
 from pipeline.query.disk import DiskStore
 from pipeline.query.rows import MemoryStore, Store
 from pipeline.settings import Settings, Source
+from streams import failpoints
 from streams.app import Alerts, Notes, make_app, wire
 from streams.fold import new_fold
 from streams.ledger import Ledger
@@ -35,6 +36,8 @@ log = structlog.get_logger("onhand.worker")
 def run(settings: Settings, name: str | None = None) -> int:
     """Fold one source until SIGTERM; returns the exit code. Raises OnhandError when it cannot start."""
     _log_to_stderr()
+    if failpoint := os.environ.get(failpoints.VARIABLE):
+        failpoints.arm(failpoint)
     source = settings.source(name)
     applied = sources.load_applied(settings.kafka, source.name)
     served.check_server(settings.redis.address, settings.redis.secret)

@@ -1,0 +1,69 @@
+"""The worker is killed at each of its failpoints under load: no version goes back, and the numbers end equal."""
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from streams.failpoints import PLACES, VARIABLE
+from tests.e2e.load import Reader, Writers
+from tests.e2e.source import Source, wait_for
+
+
+def change_nothing(source: Source) -> None:
+    """The writers' changes bring the worker there."""
+
+
+def empty_redis(source: Source) -> None:
+    source.redis.flushall()
+
+
+def alert_and_sweep(source: Source) -> None:
+    """An alert opens and ends, and a table is emptied within a transaction that fills it again."""
+    source.sql.execute("UPDATE quant SET reserved = 10000 - reserved WHERE id = (SELECT min(id) FROM quant)")
+    with source.sql.transaction():
+        source.sql.execute("CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM warehouse")
+        source.sql.execute("TRUNCATE warehouse")
+        source.sql.execute("INSERT INTO warehouse SELECT * FROM kept")
+
+
+PROVOKED: dict[str, Callable[[Source], None]] = {
+    "rebuild": empty_redis,
+    "alerts": alert_and_sweep,
+    "notes": alert_and_sweep,
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_killed_at(source: Source, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    provoke = PROVOKED.get(place.partition("-")[2], change_nothing)
+    assert source.stop_worker() == 0
+    monkeypatch.setenv(VARIABLE, f"{place}:{1 if provoke is empty_redis else 2}")
+    with Reader(source) as reader:
+        with Writers(source) as writers:
+            source.start_worker()
+            monkeypatch.delenv(VARIABLE)
+
+            def killed() -> bool:
+                assert source.worker is not None
+                provoke(source)
+                return source.worker.poll() is not None
+
+            wait_for(killed, f"killed {place}", seconds=120)
+            assert source.worker is not None
+            assert source.worker.returncode == -signal.SIGKILL, source.tail()
+            source.start_worker()
+            seen = writers.transactions
+            wait_for(lambda: writers.transactions > seen + 100, "writers go on")
+        source.wait_until_served()
+        wait_for(lambda: reader.last == float(source.on_hand("PROBE", "W1") or -2), "the reader saw the last value")
+    assert reader.wrong == []
+    source.verify()
+
+
+def test_a_worker_with_an_unknown_failpoint_does_not_start(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "after-lunch:1")
+    done = source.onhand("worker")
+    assert done.returncode == 2
+    assert "no such failpoint" in done.stderr
+    assert "unset ONHAND_FAILPOINT" in done.stderr
