@@ -29,6 +29,7 @@ from pipeline.applied import Applied, Text
 from pipeline.domain.catalog import Catalog, Column, Table
 from pipeline.settings import Settings
 from streams.app import make_app, wire
+from streams.scrub import Scrub
 from streams.worker import make_publisher, tune_collector
 
 BALANCES, ITEMS, PLACES, WAREHOUSES = 200_000, 10_000, 20, 4
@@ -155,7 +156,7 @@ async def fold(bootstrap: str, redis_url: str, shape: str, live_from: int, end: 
     def fatal(e: BaseException) -> None:
         raise SystemExit(repr(e))
 
-    wire(app, source, publisher, fatal)
+    wire(app, source, publisher, Scrub(source.name, publisher.fold, settings.worker.scrub_keys_per_second), fatal)
     await app.start()
     marks = {}
     while (publisher.ledger.published or 0) < end:

@@ -16,10 +16,12 @@ from pipeline.applied import TOPIC, Swept
 from pipeline.domain.alerts import Alert
 from pipeline.settings import Kafka, Source
 from streams.publish import Publisher
+from streams.scrub import Scrub
 from streams.transport import Consumer, Transport
 
 FETCH_BYTES = 2 * 1024 * 1024
 DAY_CHECK_SECONDS = 10.0
+SCRUB_SECONDS = 1.0
 
 
 def make_app(settings: Kafka, source: Source) -> Any:
@@ -87,7 +89,7 @@ class Notes:
         await self._app.producer.send_and_wait(TOPIC, Swept.key(self._source), value, 0, None, None)
 
 
-def wire(app: Any, source: Source, publisher: Publisher, fatal: Callable[[BaseException], None]) -> None:
+def wire(app: Any, source: Source, publisher: Publisher, scrub: Scrub, fatal: Callable[[BaseException], None]) -> None:
     """Connect the log to the publisher. `fatal` ends the process: an exception that leaves an agent is acknowledged."""
     tp = TP(source.log_topic, 0)
     Consumer.ledgers[tp] = publisher.ledger
@@ -105,6 +107,21 @@ def wire(app: Any, source: Source, publisher: Publisher, fatal: Callable[[BaseEx
     app.agent(changes, name=f"{source.name}.stock")(fold)
     app.timer(DAY_CHECK_SECONDS)(_day_keeper(app, source, publisher))
     app.timer(1.0)(_lag_gauge(app, source, tp))
+    app.timer(SCRUB_SECONDS)(_scrubber(publisher, scrub, fatal))
+
+
+def _scrubber(
+    publisher: Publisher, scrub: Scrub, fatal: Callable[[BaseException], None]
+) -> Callable[[], Awaitable[None]]:
+    async def compare() -> None:
+        try:
+            await publisher.at_standstill(scrub.look)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as e:  # noqa: BLE001  # as in the agent
+            fatal(e)
+
+    return compare
 
 
 def _day_keeper(app: Any, source: Source, publisher: Publisher) -> Callable[[], Awaitable[None]]:

@@ -1,12 +1,17 @@
 """The worker's metrics of one source, set where things happen."""
 
+import time
 from collections.abc import Callable, Sequence
+
+import structlog
 
 from pipeline import telemetry
 from pipeline.domain.alerts import NEGATIVE, Alert
 from streams.fold import StockFold
 
 KINDS = (NEGATIVE,)
+SAID_AGAIN_SECONDS = 60
+log = structlog.get_logger("onhand.worker")
 
 
 class Gauges:
@@ -42,3 +47,28 @@ class Gauges:
                 telemetry.ALERTS_RAISED.labels(self._name, alert.kind).inc()
         for kind in KINDS:
             telemetry.ALERTS_OPEN.labels(self._name, kind).set(sum(a.kind == kind for a in fold.book.open.values()))
+
+
+class Patience:
+    """Says that source `name` waits for Redis: why, when that begins, each minute, and when it ends."""
+
+    def __init__(self, name: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._name, self._now = name, now
+        self._since = self._said = 0.0
+        self._why = ""
+
+    def waits(self, why: str) -> None:
+        """Redis is asked once more."""
+        telemetry.REDIS_RETRIES.labels(self._name).inc()
+        telemetry.REDIS_WAITING.labels(self._name).set(1)
+        now = self._now()
+        self._since = self._since or now
+        if why != self._why or now - self._said >= SAID_AGAIN_SECONDS:
+            self._why, self._said = why, now
+            log.warning("Redis does not take our writes: waiting, nothing is lost", source=self._name, why=why)
+
+    def ends(self) -> None:
+        """Redis has answered."""
+        telemetry.REDIS_WAITING.labels(self._name).set(0)
+        log.info("Redis is back", source=self._name, seconds=round(self._now() - self._since, 1))
+        self._since, self._why = 0.0, ""

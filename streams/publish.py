@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -52,9 +52,28 @@ class Publisher:
         self._cuts: list[Cut] = []
         self._untold: list[Alert] = []
         self._sending: asyncio.Task[None] | None = None
+        self._served: dict[str, str] = {}
+        self._turn = asyncio.Lock()
 
     async def take(self, records: list[Record]) -> None:
         """Fold a fetched batch; begin to publish what became visible. Raises what publishing the last one raised."""
+        async with self._turn:
+            await self._take(records)
+
+    async def at_standstill(self, look: Callable[[Projection, dict[str, str]], Awaitable[None]]) -> None:
+        """Have a `look` at Redis while it must hold exactly what is remembered, and in meta what is given along."""
+        async with self._turn:
+            await self.settled()
+            place, waiting = self.fold.place, self._cuts or self.fold.levels.changes
+            if place is None or not self.live or waiting or self._v(place) != self._served.get("v"):
+                return
+            try:
+                with _fenced():
+                    await look(self._projection, self._served)
+            except Gap:
+                await self._rebuild(place)
+
+    async def _take(self, records: list[Record]) -> None:
         if self.ledger.folded < 0:
             await self._start()
         fold, ledger = self.fold.fold, self.ledger
@@ -100,11 +119,8 @@ class Publisher:
 
     def _usable_offset(self) -> int:
         """The offset of the cut Redis holds; -1 when it is of no use: another mapping, another epoch, or too old."""
-        held = self._held
-        if (held.get("digest"), held.get("epoch")) != (
-            self.identity.digest,
-            str(self.identity.epoch),
-        ) or "v" not in held:
+        held, me = self._held, (self.identity.digest, str(self.identity.epoch))
+        if (held.get("digest"), held.get("epoch")) != me or held.get("state") == "rebuilding":
             return -1
         if self._now() * 1000 - milliseconds(held["as_of"]) > HISTORY_MS:
             log.warning("history gap: the feed stood still too long; projecting everything anew", as_of=held["as_of"])
@@ -177,19 +193,25 @@ class Publisher:
         self._untold += [alert for cut in cuts for alert in cut.alerts]
         with _fenced():
             await self._projection.publish(cuts)
+        self._served = cuts[-1].meta
         await self._accepted(place, sum(len(cut.documents) for cut in cuts))
 
     async def _rebuild(self, place: Place) -> None:
         """Project everything as of `place`: nothing of use is served, or Redis was emptied or put back."""
         log.info("projecting everything to Redis", levels=len(self.fold.levels.levels))
+        self._gauges.state("rebuilding")
         self._untold += [alert for cut in self._cuts for alert in cut.alerts] + self.fold.events
         self._cuts, self.fold.events, self._prev = [], [], self._v(place)
         cut = Cut(self._prev, None, [], self._meta(place))
-        with _fenced():
-            written = await self._projection.rebuild(
-                cut, self.fold.levels.all_documents(), self.fold.book.open.values()
-            )
-        await self._accepted(place, written)
+        documents, alerts = self.fold.levels.all_documents(), self.fold.book.open.values()
+        try:
+            with _fenced():
+                written = await self._projection.rebuild(cut, documents, alerts)
+        except Gap:
+            await self._rebuild(place)  # Redis has lost again what was written by then
+        else:
+            self._served = cut.meta
+            await self._accepted(place, written)
 
     async def _accepted(self, place: Place, written: int) -> None:
         """Redis took it as newer: tell the alerts, then let the offset be committed."""

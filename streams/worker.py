@@ -26,8 +26,10 @@ from streams import failpoints
 from streams.app import Alerts, Notes, make_app, wire
 from streams.fold import new_fold
 from streams.ledger import Ledger
+from streams.measure import Patience
 from streams.ports import Identity
 from streams.publish import Publisher
+from streams.scrub import Scrub
 
 STOP_SECONDS = 8
 log = structlog.get_logger("onhand.worker")
@@ -54,7 +56,8 @@ async def _serve(settings: Settings, source: Source, applied: Applied, swept: Ma
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     app = make_app(settings.kafka, source)
     publisher = make_publisher(app, settings, source, applied, swept)
-    wire(app, source, publisher, _fatal)
+    scrub = Scrub(source.name, publisher.fold, settings.worker.scrub_keys_per_second)
+    wire(app, source, publisher, scrub, _fatal)
     await app.start()
     log.info("worker started", source=source.name, pid=os.getpid())
     outcome = await app.wait(stop.wait())
@@ -78,11 +81,11 @@ def make_publisher(
     """A source's fold and projection, from what `apply` stored and workers before this one noted."""
     fold = new_fold(applied, source.topic_prefix, swept, make_store(settings, source, applied))
 
-    def retried() -> None:
-        telemetry.REDIS_RETRIES.labels(source.name).inc()
-        log.warning("Redis is away: waiting, nothing is lost", source=source.name)
-
-    projection = Projection(settings.redis.address, applied.prefix, applied.applied_at, settings.redis.secret, retried)
+    patience = Patience(source.name)
+    projection = Projection(
+        settings.redis.address, applied.prefix, applied.applied_at, lambda: settings.redis.secret,
+        lambda: patience.waits(projection.why), on_back=patience.ends,
+    )  # fmt: skip
     identity = Identity(source.name, applied.epoch, applied.applied_at, applied.digest)
     return Publisher(
         identity, fold, projection, ledger=Ledger(), alerts=Alerts(app, settings.kafka, source.alerts_topic),

@@ -9,7 +9,7 @@
 --   inherited  documents up to this version may have been written by an earlier worker
 --   strangers  how many of the KEYS are keys that no level has; those newer than `since` are left alone;
 --   zeros    flat list of what is written there instead, for `ttl` seconds
---   members  of negative that no level is; alerts = flat list id, json as it was seen, json as it must be ('' = none)
+--   members  of negative that no level is; alerts = flat list id, json as it must be ('' = none)
 -- Returns {status, flat list of kind and key of all that was mended}; status: ok | newer | gap (as onhand_publish says
 -- them) | busy (meta says that somebody is writing).
 local mended
@@ -41,7 +41,8 @@ local function mend_document(ask, key, docs, first, last)
   local held, count = hash(key)
   local v, mine = held.v or '', docs[first + 1]
   -- an earlier worker may have known a later change: what it saw may have left the log since
-  if v ~= mine and mine <= ask.inherited and v <= ask.v and is_version(v) then
+  local same_epoch = string.sub(v, 1, 10) == string.sub(mine, 1, 10)
+  if v ~= mine and same_epoch and mine <= ask.inherited and v <= ask.v and is_version(v) then
     if v > mine then docs[first + 1] = v else held.v = mine end
     held.changed = docs[last]
   end
@@ -78,8 +79,7 @@ local function end_stranger(ask, negative, key)
   if redis.call('ZREM', negative, key) == 1 then note('negative', key) end
 end
 
-local function mend_alert(alerts, id, seen, wanted)
-  if (redis.call('HGET', alerts, id) or '') ~= seen then return end
+local function mend_alert(alerts, id, wanted)
   if wanted == '' then redis.call('HDEL', alerts, id) else redis.call('HSET', alerts, id, wanted) end
   note('alert', id)
 end
@@ -118,6 +118,6 @@ redis.register_function('onhand_mend', function(keys, args)
   each(ask.members, 1, function(member)
     if redis.call('ZREM', keys[2], member) == 1 then note('negative', member) end
   end)
-  for i = 1, #ask.alerts, 3 do mend_alert(keys[3], ask.alerts[i], ask.alerts[i + 1], ask.alerts[i + 2]) end
+  each(ask.alerts, 2, function(id, wanted) mend_alert(keys[3], id, wanted) end)
   return {'ok', mended}
 end)

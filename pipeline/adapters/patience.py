@@ -16,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 
+from pipeline.adapters.redis_replies import is_wrong_type, words
 from pipeline.domain.errors import RefusedError
 
 ANSWER_SECONDS = 10
@@ -47,7 +48,7 @@ class Login(CredentialProvider):
     def get_credentials(self) -> tuple[str] | tuple[str, str] | tuple[()]:  # type: ignore[override]  # () = nobody
         """What AUTH is sent with; empty: no AUTH."""
         password = self._secret() if callable(self._secret) else self._secret
-        if password is None:
+        if not password:
             return ()
         return (self._user, password) if self._user else (password,)
 
@@ -88,6 +89,13 @@ class PatientRedis:
                 return found
         raise AssertionError  # without a limit of attempts the loop ends by returning or raising
 
+    async def try_once(self, command: Command, read: Callable[[Any], T]) -> T | None:
+        """One answer, None where there is none now."""
+        try:
+            return read((await self._send([command]))[0])
+        except (errors.RedisError, OSError, RefusedError):
+            return None
+
     async def start(self) -> None:
         """Give Redis our functions; waits until it is there."""
         await self.ask([self._load], len)
@@ -115,16 +123,6 @@ class PatientRedis:
     def _waits_for(self, e: Exception) -> bool:
         self.why = f"{type(e).__name__}: {words(e)}"
         return isinstance(e, _WAITED_FOR)
-
-
-def is_wrong_type(reply: object) -> bool:
-    """True for Redis's word that a key is not what the command is for."""
-    return isinstance(reply, errors.ResponseError) and str(reply).startswith("WRONGTYPE")
-
-
-def words(e: Exception) -> str:
-    """What Redis said, without the arguments it repeats."""
-    return str(e).partition(", with args")[0][:200]
 
 
 def _final(reply: Exception) -> Exception:

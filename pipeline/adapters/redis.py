@@ -17,6 +17,7 @@ from pipeline.adapters import redis_replies as replies
 from pipeline.adapters.patience import PatientRedis, Secret
 from pipeline.domain.alerts import Alert
 from pipeline.domain.batches import batches
+from pipeline.domain.change import Position
 from pipeline.domain.documents import Document
 from pipeline.domain.times import iso, milliseconds
 
@@ -60,8 +61,8 @@ class Look:
     """What Redis must hold beside the cut of `meta`; what it holds otherwise is mended.
 
     `strangers`: keys that no level has, ghosts unless they are newer than `since`; `members`: of the negative ones,
-    that no level is; `alerts`: id, JSON as it was seen, JSON as it must be, "" = none. Documents up to the version
-    `inherited` may have been written by an earlier worker, which saw what may have left the log since.
+    that no level is; `alerts`: id and JSON of those that differ, "" = none. Documents up to the version `inherited` may
+    have been written by an earlier worker, which saw what may have left the log since.
     """
 
     meta: Mapping[str, str]
@@ -70,7 +71,7 @@ class Look:
     strangers: Sequence[str] = ()
     since: str = ""
     members: Sequence[str] = ()
-    alerts: Sequence[tuple[str, str, str]] = ()
+    alerts: Sequence[tuple[str, str]] = ()
 
 
 class Projection:
@@ -110,8 +111,9 @@ class Projection:
         await self._redis.close()
 
     async def meta(self) -> dict[str, str]:
-        """`{prefix}:meta` as Redis holds it; empty when it holds none."""
-        return await self._redis.ask([("HGETALL", self._heads[0])], lambda said: replies.fields(said[0]))
+        """`{prefix}:meta` as a worker left it; empty when there is none, or a foreign hand had it."""
+        held = await self._redis.ask([("HGETALL", self._heads[0])], lambda said: replies.fields(said[0]))
+        return held if _is_whole(held) else {}
 
     async def state(self, state: str) -> None:
         """Say what we are doing, without touching what is served."""
@@ -166,6 +168,21 @@ class Projection:
     async def alerts(self) -> dict[str, str]:
         """The open alerts as Redis holds them: id to JSON."""
         return await self._redis.ask([("HGETALL", self._heads[2])], lambda said: replies.fields(said[0]))
+
+    async def suspects(self, most: int) -> set[str]:
+        """Keys to look at before all others: those that were refused, and those that `verify` found wrong."""
+        refused, self.refused = self.refused, set()
+        pop = ("SPOP", f"{self._prefix}:suspects", most)
+        return refused.union(await self._redis.ask([pop], lambda said: replies.members(said[0])))
+
+    async def scrubbed(self, found: Mapping[str, str]) -> None:
+        """Leave word of what was compared in `{prefix}:scrub`."""
+        key = f"{self._prefix}:scrub"
+        await self._redis.ask([("HSET", key, *(x for pair in found.items() for x in pair))], replies.anything)
+
+    async def policy(self) -> str:
+        """What Redis does when its memory is full; "" when it does not say."""
+        return await self._redis.try_once(("INFO", "memory"), replies.policy) or ""
 
     def _question(self, look: Look) -> dict[str, Any]:
         flat: list[bool | int | str] = []
@@ -266,6 +283,15 @@ def _raise_for(status: bytes) -> None:
         raise Fenced
     if status == b"gap":
         raise Gap
+
+
+def _is_whole(meta: Mapping[str, str]) -> bool:
+    try:
+        milliseconds(meta["as_of"])
+        Position.parse(meta["position"])
+        return meta["v"] == version(int(meta["epoch"]), int(meta["offset"]))
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def alert_json(alert: Alert) -> str:

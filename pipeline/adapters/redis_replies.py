@@ -4,7 +4,15 @@ from typing import Any
 
 from redis import exceptions as errors
 
-from pipeline.adapters.patience import is_wrong_type
+
+def is_wrong_type(reply: object) -> bool:
+    """True for Redis's word that a key is not what the command is for."""
+    return isinstance(reply, errors.ResponseError) and str(reply).startswith("WRONGTYPE")
+
+
+def words(e: Exception) -> str:
+    """What Redis said, without the arguments it repeats."""
+    return str(e).partition(", with args")[0][:200]
 
 
 def anything(replies: list[Any]) -> None:
@@ -28,6 +36,17 @@ def fields(reply: object) -> dict[str, str]:
     """A hash; one of another type is none of ours, and the first write will take its place."""
     flat = [] if is_wrong_type(reply) else texts(reply)
     return dict(zip(flat[::2], flat[1::2], strict=False))
+
+
+def members(reply: object) -> list[str]:
+    """A set; nothing where the key is of another type."""
+    return [] if is_wrong_type(reply) else texts(reply)
+
+
+def policy(reply: object) -> str:
+    """The eviction policy that INFO tells."""
+    lines = reply.decode(errors="replace").splitlines() if isinstance(reply, bytes) else []
+    return next((line.partition(":")[2] for line in lines if line.startswith("maxmemory_policy:")), "")
 
 
 def page(reply: object) -> tuple[int, list[str]]:

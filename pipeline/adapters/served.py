@@ -1,17 +1,30 @@
 """Reading what is served: the same keys any app reads, for `get`, `status` and `verify`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
 import redis
 from redis import exceptions as errors
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
+from pipeline.adapters.redis_replies import is_wrong_type, words
 from pipeline.domain import names
 from pipeline.domain.batches import batches
 from pipeline.domain.errors import NotReadyError, RefusedError
 
+NO_EVICTION = "redis-cli CONFIG SET maxmemory-policy noeviction (and in redis.conf)"
 Documents = dict[str, dict[str, str]]
+
+_SICK: tuple[tuple[str, Callable[[str, dict[str, Any]], bool], str], ...] = (
+    ("role", lambda role, _: role == "slave", "Redis is a replica now: the worker cannot write to it"),
+    ("maxmemory_policy", lambda policy, _: policy not in {"", "noeviction"}, f"Redis may evict keys: {NO_EVICTION}"),
+    ("maxmemory", lambda most, info: 0 < int(most or 0) <= info.get("used_memory", 0), "Redis is out of memory"),
+    ("rdb_last_bgsave_status", lambda status, _: status == "err", "Redis cannot write its snapshot to disk"),
+    ("aof_last_write_status", lambda status, _: status == "err", "Redis cannot write its log to disk"),
+)
 
 
 class Reader:
@@ -19,18 +32,18 @@ class Reader:
 
     def __init__(self, url: str, prefix: str, password: str | None = None) -> None:
         self._redis = redis.Redis.from_url(
-            url, password=password, decode_responses=True, socket_timeout=10, socket_connect_timeout=3
-        )
+            url, password=password, decode_responses=True, encoding_errors="replace",
+            socket_timeout=10, socket_connect_timeout=3, retry=Retry(NoBackoff(), 1), protocol=2, driver_info=None,
+        )  # fmt: skip
         self.prefix = prefix
 
     def meta(self) -> dict[str, str]:
         """State, epoch, offset, position, as_of, v; empty when nothing was ever served."""
-        return dict(_answer(lambda: self._redis.hgetall(f"{self.prefix}:meta")))
+        return dict(_answer(lambda: self._redis.hgetall(f"{self.prefix}:meta").items()))
 
     def alerts(self) -> list[dict[str, Any]]:
         """The open alerts, oldest first."""
-        held = _answer(lambda: self._redis.hvals(f"{self.prefix}:alerts"))
-        return sorted((msgspec.json.decode(a) for a in held), key=lambda a: (a["since"], a["id"]))
+        return list(_answer(lambda: _alerts(self._redis.hvals(f"{self.prefix}:alerts"))))
 
     def documents(self) -> Documents:
         """Every live stock key with its fields."""
@@ -55,16 +68,40 @@ class Reader:
             pipe = self._redis.pipeline(transaction=False)
             for key in some:
                 pipe.hgetall(key)
-            found.update(zip(some, _answer(pipe.execute), strict=True))
+            found.update(zip(some, _answer(partial(_hashes, pipe)), strict=True))
         return found
 
-    def distrust(self, keys: Iterable[str]) -> None:
-        """Take the versions off these keys and off the whole: at its next cut the worker writes everything anew."""
-        for some in batches([*keys, f"{self.prefix}:meta"], 500):
-            pipe = self._redis.pipeline(transaction=False)
-            for key in some:
-                pipe.hdel(key, "v")
-            _answer(pipe.execute)
+    def suspect(self, keys: Iterable[str]) -> None:
+        """Have the worker compare these keys with what it remembers, before all others, and mend them."""
+        for some in batches(keys, 500):
+            _answer(partial(self._redis.sadd, f"{self.prefix}:suspects", *some))
+
+    def suspects(self) -> int:
+        """How many keys the worker has not looked at yet."""
+        return int(_answer(lambda: self._redis.scard(f"{self.prefix}:suspects")))
+
+    def scrubbed(self) -> dict[str, str]:
+        """What the worker says of comparing Redis with what it remembers: finished, keys, mended, last."""
+        return dict(_answer(lambda: self._redis.hgetall(f"{self.prefix}:scrub").items()))
+
+    def complaints(self) -> list[str]:
+        """Why Redis does not take, or may lose, what the worker writes."""
+        info = _answer(self._redis.info)
+        return [says for name, sick, says in _SICK if sick(str(info.get(name, "")), info)]
+
+
+def _hashes(asked: Any) -> list[dict[str, str]]:
+    """Each key's fields; none where a foreign hand left something of another type."""
+    replies = asked.execute(raise_on_error=False)
+    for reply in replies:
+        if isinstance(reply, errors.RedisError) and not is_wrong_type(reply):
+            raise reply
+    return [{} if isinstance(reply, errors.RedisError) else dict(reply) for reply in replies]
+
+
+def _alerts(held: Iterable[Any]) -> list[dict[str, Any]]:
+    alerts = [msgspec.json.decode(a, type=dict[str, Any]) for a in held]
+    return sorted(alerts, key=lambda a: (str(a["since"]), str(a["id"])))
 
 
 def live(documents: Documents) -> Documents:
@@ -83,16 +120,21 @@ def check_server(url: str, password: str | None = None) -> None:
     if policy != "noeviction":
         raise RefusedError(
             f"Redis may evict keys (maxmemory-policy is {policy}): an evicted level would read as no stock",
-            "redis-cli CONFIG SET maxmemory-policy noeviction (and in redis.conf)",
+            NO_EVICTION,
         )
 
 
-def _answer(ask: Any) -> Any:
+def _answer(ask: Callable[[], Any]) -> Any:
     try:
         return ask()
     except (errors.AuthenticationError, errors.NoPermissionError) as e:
         raise RefusedError(f"Redis refuses us: {e}", "set [redis] password_file, or grant the user's rights") from None
     except (errors.RedisError, OSError) as e:
         raise NotReadyError(
-            f"Redis does not answer: {e}", "start it, or set [redis] url (ONHAND_REDIS__URL) to where it is"
+            f"Redis does not answer: {words(e)}", "start it, or set [redis] url (ONHAND_REDIS__URL) to where it is"
+        ) from None
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as e:
+        what = f"Redis gives an answer that makes no sense ({type(e).__name__})"
+        raise NotReadyError(
+            what, "look at what [redis] url leads to; the worker mends keys of its own by itself"
         ) from None

@@ -18,6 +18,7 @@ from pipeline.domain.times import milliseconds
 from pipeline.settings import Settings, Source
 
 STALE_S = 60  # the heartbeat comes every second; this long without one is an outage, not a pause
+FOREIGN_S = 600
 T = TypeVar("T")
 _SERVING = {"live", "applying"}
 
@@ -98,6 +99,8 @@ def _connector(settings: Settings, source: Source, problems: list[str]) -> dict[
 
 def _served(settings: Settings, source: Source, problems: list[str]) -> dict[str, Any]:
     redis = reader(settings, source)
+    problems += _ask(problems, redis.complaints) or []
+    problems += _foreign(redis.scrubbed())
     meta = redis.meta()
     if not meta:
         problems.append(f"nothing is served yet: onhand worker {source.name}")
@@ -119,9 +122,17 @@ def _served(settings: Settings, source: Source, problems: list[str]) -> dict[str
     }
 
 
+def _foreign(scrubbed: Mapping[str, str]) -> list[str]:
+    """Whether somebody else wrote into our keys, or they were lost, not long ago."""
+    age = _age({"as_of": scrubbed.get("last", "")})
+    if age is None or age > FOREIGN_S:
+        return []
+    return [f"keys in Redis were not what the worker wrote: {scrubbed['mended']} mended, the last {age:.0f} s ago"]
+
+
 def _age(meta: Mapping[str, str]) -> float | None:
     """Seconds since the source time up to which the feed is complete."""
     try:
         return round(max(0.0, datetime.now(UTC).timestamp() - milliseconds(meta["as_of"]) / 1000), 1)
-    except (KeyError, ValueError):
+    except (KeyError, TypeError, ValueError):
         return None

@@ -21,6 +21,7 @@ from pipeline.query.keyed import SLOTS, Items
 from pipeline.settings import Settings, Source
 
 MENDED = "mended"
+POLL_SECONDS = 0.05
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -87,9 +88,9 @@ def _once(task: Task, first: int) -> Outcome:
     layers = _layers(task, comparison, found.differing)
     mendable = [key for key, layer in layers.items() if layer == REDIS]
     if task.repair and mendable:
-        say(f"repair: {len(mendable)} keys lost their versions, so the worker now writes everything anew")
-        task.reader.distrust(mendable)
-        final = _again(comparison, scope, task)
+        say(f"repair: {len(mendable)} keys are put before the worker, to be written as it remembers them")
+        _put_before_the_worker(task, mendable)
+        final = comparison.run(scope, task.patience)
         telemetry.VERIFY_REPAIRED.labels(task.source.name).inc(sum(_state(k, final) == MENDED for k in mendable))
         layers |= _layers(task, comparison, {k: v for k, v in final.differing.items() if k not in layers})
         found.differing |= {k: v for k, v in final.differing.items() if k not in found.differing}
@@ -97,13 +98,13 @@ def _once(task: Task, first: int) -> Outcome:
     return final
 
 
-def _again(comparison: Comparison, scope: Scope, task: Task) -> Outcome:
-    try:
-        return comparison.run(scope, task.patience)
-    except NotReadyError as e:
-        raise NotReadyError(
-            f"repair: no worker wrote anything: {e.what}", f"onhand worker {task.source.name}"
-        ) from None
+def _put_before_the_worker(task: Task, keys: list[str]) -> None:
+    task.reader.suspect(keys)
+    deadline = time.monotonic() + task.patience
+    while task.reader.suspects():
+        if time.monotonic() > deadline:
+            raise NotReadyError("repair: no worker looked at the keys", f"onhand worker {task.source.name}")
+        time.sleep(POLL_SECONDS)
 
 
 def _layers(task: Task, comparison: Comparison, differing: Mapping[str, Both]) -> dict[str, str]:

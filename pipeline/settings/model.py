@@ -120,6 +120,8 @@ class Worker(_Section):
     """The address /metrics listens on."""
     metrics_port: int = Field(default=9464, ge=0, le=65535)
     """The port /metrics listens on; 0 = a free one."""
+    scrub_keys_per_second: int = Field(default=500, ge=0)
+    """Keys in Redis that are compared with what the worker remembers, and mended; 0 = those `verify` finds wrong."""
     directory: Path | None = None
     """Where sources with rows = "disk" keep them; a local disk. What is there may be deleted while no worker runs."""
 

@@ -59,7 +59,7 @@ class Site:
 
     def meta(self, offset: int) -> dict[str, str]:
         about = {"state": "live", "epoch": str(EPOCH), "offset": str(offset)}
-        return about | {"as_of": AS_OF, "v": version(EPOCH, offset)}
+        return about | {"position": "0/10", "as_of": AS_OF, "v": version(EPOCH, offset)}
 
     def key(self, item: str, warehouse: str = "W1") -> str:
         return f"{self.prefix}:{{{item}}}:{warehouse}"
@@ -240,6 +240,52 @@ def test_more_documents_go_in_chunks_that_say_so_until_the_last(site: Site) -> N
         ("applying", version(EPOCH, 1), 1500, 0),
         ("live", version(EPOCH, 2), 1501, 1),
     ]
+
+
+def test_chunks_that_redis_lost_meanwhile_are_a_gap(site: Site) -> None:
+    site.publish(site.cut(1, None))
+    cut = site.cut(2, 1, *(site.level(f"I{n}", 2, n) for n in range(ATOMIC + CHUNK + 1)))
+    calls = list(site.projection._calls(cut))
+    site.run(site.projection._write(calls[:1]))
+    before = site.redis.dump(f"{site.prefix}:meta")
+    site.run(site.projection._write(calls[1:3]))
+    site.redis.restore(f"{site.prefix}:meta", 0, before, replace=True)
+    with pytest.raises(Gap):
+        site.run(site.projection._write(calls[3:]))
+    assert site.reader.meta()["state"] == "rebuilding"
+
+
+def test_chunks_that_are_sent_again_because_a_reply_was_lost_are_fine(site: Site) -> None:
+    site.publish(site.cut(1, None))
+    cut = site.cut(2, 1, *(site.level(f"I{n}", 2, n) for n in range(ATOMIC + CHUNK + 1)))
+    calls = list(site.projection._calls(cut))
+    for some in (calls[:3], calls[1:3], calls[1:], calls, calls[3:]):
+        site.run(site.projection._write(some))
+    assert site.reader.meta() == site.meta(2)
+    assert len(site.reader.documents()) == ATOMIC + CHUNK + 1
+
+
+def test_a_rebuild_of_which_redis_loses_a_part_is_a_gap(site: Site) -> None:
+    def documents() -> Iterator[Document]:
+        for n in range(3 * CHUNK):
+            if n == 2 * CHUNK:
+                site.redis.delete(*site.redis.keys(f"{site.prefix}:*"))
+            yield site.level(f"I{n}", 3, n)
+
+    with pytest.raises(Gap):
+        site.run(site.projection.rebuild(site.cut(9, None), documents(), []))
+    assert site.reader.meta() == {"state": "rebuilding"}
+
+
+def test_a_rebuild_is_declared_before_anything_is_taken_away(site: Site) -> None:
+    def documents() -> Iterator[Document]:
+        seen.append(site.reader.meta()["state"])
+        yield site.level("RIM", 9, 4)
+
+    seen: list[str] = []
+    site.publish(site.cut(1, None, site.level("RIM", 1, 1, 4), alerts=(alert("RIM"),)))
+    site.run(site.projection.rebuild(site.cut(9, None), documents(), []))
+    assert seen == ["rebuilding"]
 
 
 def test_offsets_beyond_a_double_are_told_apart(site: Site) -> None:

@@ -32,7 +32,7 @@ def test_the_worker_waits_for_redis_and_catches_up(source: Source) -> None:
     source.stack.stop("redis")
     try:
         source.sql.execute("UPDATE quant SET quantity = quantity + 1 WHERE id = 100001")
-        wait_for(lambda: "Redis is away" in source.tail(), "the worker says that it waits")
+        wait_for(lambda: "Redis does not take our writes" in source.tail(), "the worker says that it waits")
         assert source.worker is not None
         assert source.worker.poll() is None
     finally:

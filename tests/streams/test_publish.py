@@ -217,8 +217,13 @@ def test_a_restart_without_news_writes_nothing(log: Log) -> None:
 
 @pytest.mark.parametrize(
     ("held", "hours"),
-    [({"digest": "other"}, 0), ({"epoch": str(EPOCH - 1)}, 0), ({}, HISTORY_MS / 3_600_000 + 1)],
-    ids=["another mapping", "another epoch", "older than the history window"],
+    [
+        ({"digest": "other"}, 0),
+        ({"epoch": str(EPOCH - 1)}, 0),
+        ({}, HISTORY_MS / 3_600_000 + 1),
+        ({"state": "rebuilding"}, 0),
+    ],
+    ids=["another mapping", "another epoch", "older than the history window", "a rebuild that was cut off"],
 )
 def test_what_redis_holds_is_of_no_use(log: Log, held: dict[str, str], hours: float) -> None:
     first = Worker(log).take()
