@@ -26,11 +26,16 @@ class Writers:
     def __init__(
         self, source: Source, count: int = 2, pause: float = 0.005, seed: int = 1, *, patient: bool = False
     ) -> None:
-        self.transactions, self.highest, self.committed = 0, 0, dict[int, float]()
+        self.transactions, self.committed = 0, dict[int, float]()
+        self.highest = int(source.sql.execute("SELECT quantity FROM quant WHERE id = 100001").fetchone()[0])
         self.resting = False
         self._source, self._pause, self._stop, self._patient = source, pause, threading.Event(), patient
         self._failures: list[BaseException] = []
         self._threads = [threading.Thread(target=self._run, args=(seed + n,)) for n in range(count)]
+
+    def rewind(self, value: int) -> None:
+        """The database was put back to where the probe was at `value`."""
+        self.committed = {probe: at for probe, at in self.committed.items() if probe <= value}
 
     def __enter__(self) -> "Writers":
         for thread in self._threads:

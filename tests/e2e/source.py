@@ -47,7 +47,7 @@ class Source:
         self.password_file = stack.secret(f"{name}-password", PASSWORD)
         self.redis = redis.Redis.from_url(stack.redis.url, decode_responses=True)
         self.worker: subprocess.Popen[bytes] | None = None
-        self.config = self.directory / "onhand.toml"
+        self.config, self.pack = self.directory / "onhand.toml", pack
         self.write_config(pack)
 
     def write_config(
@@ -56,6 +56,7 @@ class Source:
         *,
         bootstrap: str | None = None,
         redis_url: str | None = None,
+        database: str | None = None,
         worker: str = "",
         source: str = "",
     ) -> None:
@@ -71,7 +72,7 @@ metrics_port = 0
 {worker}
 [sources.{self.name}]
 pack = "{pack}"
-database = "{self.stack.postgres.url(self.name, user="cdc")}"
+database = "{database or self.stack.postgres.url(self.name, user="cdc")}"
 password_file = "{self.password_file}"
 prefix = "{self.prefix}"
 {source}
@@ -90,10 +91,11 @@ prefix = "{self.prefix}"
     def log(self) -> Path:
         return self.directory / "worker.log"
 
-    def start_worker(self) -> None:
+    def start_worker(self, failpoint: str | None = None) -> None:
+        environment = os.environ | ({"ONHAND_FAILPOINT": failpoint} if failpoint else {})
         with self.log.open("ab") as log:
             command = [ONHAND, "--config", str(self.config), "worker"]
-            self.worker = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=os.environ)
+            self.worker = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
 
     def kill_worker(self) -> None:
         assert self.worker is not None

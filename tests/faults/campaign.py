@@ -67,12 +67,13 @@ def fresh(stack: Stack, fault: Fault, n: int) -> Iterator[Source]:
     """A source of its own, applied and served unless the fault does that."""
     source = Source(stack, f"{fault.id.lower()}_{n}")
     try:
-        fault.prepare(source)
-        if not fault.bare:
-            source.apply()
-            source.start_worker()
-            wait_for(lambda: source.meta().get("state") == "live", "the first snapshot served")
-        yield source
+        with fault.around(source):
+            fault.prepare(source)
+            if not fault.bare:
+                source.apply()
+                source.start_worker()
+                wait_for(lambda: source.meta().get("state") == "live", "the first snapshot served")
+            yield source
     finally:
         stack.start(*PARTS)
         source.remove()

@@ -1,7 +1,6 @@
 """F6, F14-F16, F31, F36: the way from the ERP's database into the log."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 
 import psycopg
@@ -9,7 +8,7 @@ import requests
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from tests.e2e.source import PASSWORD
+from tests.e2e.source import PASSWORD, Source
 from tests.faults.registry import fault
 from tests.faults.run import Run
 
@@ -22,15 +21,16 @@ def _cut(run: Run) -> None:
     assert done == [(True,)], "the slot of this source is in use"
 
 
-def _connector(run: Run, method: str, path: str) -> None:
-    url = f"{run.stack.connect.url}/connectors/onhand-{run.source.name}{path}"
+def tell_connector(source: Source, method: str, path: str) -> None:
+    """A request to Connect about a source's connector."""
+    url = f"{source.stack.connect.url}/connectors/onhand-{source.name}{path}"
     requests.request(method, url, timeout=30).raise_for_status()
 
 
-def _task(run: Run) -> str:
-    url = f"{run.stack.connect.url}/connectors/onhand-{run.source.name}/status"
-    tasks = requests.get(url, timeout=10).json()["tasks"]
-    return tasks[0]["state"] if tasks else ""
+def connector_tasks(source: Source) -> list[str]:
+    """The states of its tasks; none while it is stopped."""
+    url = f"{source.stack.connect.url}/connectors/onhand-{source.name}/status"
+    return [task["state"] for task in requests.get(url, timeout=10).json()["tasks"]]
 
 
 @fault("F6a", "the database ends the connector's session, five times", short=True, hold=1)
@@ -92,13 +92,13 @@ def long_transaction(run: Run) -> Iterator[None]:
 
 @fault("F36a", "Connect forgets its offsets under load: everything is read anew", hold=0)
 def offsets_reset(run: Run) -> Iterator[None]:
-    _connector(run, "PUT", "/stop")
-    run.wait(lambda: not _task(run), "stopped")
+    tell_connector(run.source, "PUT", "/stop")
+    run.wait(lambda: not connector_tasks(run.source), "stopped")
     run.transaction("DELETE FROM quant WHERE id BETWEEN 100 AND 150")
-    _connector(run, "DELETE", "/offsets")
+    tell_connector(run.source, "DELETE", "/offsets")
     yield
-    _connector(run, "PUT", "/resume")
-    run.wait(lambda: _task(run) == "RUNNING", "running again")
+    tell_connector(run.source, "PUT", "/resume")
+    run.wait(lambda: connector_tasks(run.source) == ["RUNNING"], "running again")
 
 
 @fault("F36b", "the consumer group rewound to the start", short=True, hold=0)
@@ -117,14 +117,3 @@ async def _rewind(bootstrap: str, group: str, topic: str) -> None:
         await consumer.commit({TopicPartition(topic, 0): OffsetAndMetadata(0, "")})
     finally:
         await consumer.stop()
-
-
-def unhealthy(run: Run, seconds: float = 90) -> str:
-    """Wait until `onhand status` says that something is wrong; what it says."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        done = run.source.onhand("status")
-        if done.returncode == 10:
-            return done.stderr
-        time.sleep(1)
-    raise AssertionError(f"status calls it healthy after {seconds} s: {done.stdout}")

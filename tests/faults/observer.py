@@ -9,6 +9,7 @@ import redis
 
 from pipeline.cli.status import STALE_S
 from pipeline.domain.times import milliseconds
+from tests.e2e.load import Writers
 from tests.e2e.source import Source
 
 PAIR = 1_000_000
@@ -73,6 +74,11 @@ class Judge:
             )
         if at - superseded > STALE_S and age <= STALE_S and meta.get("state") in _HEALTHY:
             self.lies.append(f"{at - superseded:.0f} s old and called healthy")
+
+
+def observe(source: Source, writers: Writers, **tolerated: bool) -> "Observer":
+    """A reader of a source that these writers, and nobody else, write to."""
+    return Observer(source, Judge(writers.committed.get, lambda: writers.highest, **tolerated))
 
 
 class Observer:

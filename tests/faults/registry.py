@@ -1,7 +1,7 @@
 """The faults by their numbers (F1-F40), and those that are left out."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,8 @@ class Fault:
     """The clock of the ERP is wrong, so its times prove nothing."""
     prepare: Callable[["Source"], None] = lambda source: None
     """Called before the source is applied."""
+    around: Callable[["Source"], AbstractContextManager[object]] = nullcontext
+    """Lasts as long as the source does: a proxy before one of its servers."""
     stack: Callable[[], AbstractContextManager[Stack]] | None = None
     """A stack of its own, for what breaks a whole server."""
 

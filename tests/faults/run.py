@@ -14,7 +14,7 @@ from pipeline.settings import Kafka
 from tests.e2e.load import Writers
 from tests.e2e.source import Source, wait_for
 from tests.faults.duplicates import count_duplicates
-from tests.faults.observer import Judge, Observer
+from tests.faults.observer import Judge, observe
 from tests.faults.registry import Fault, LeftOut
 
 GATE = "SELECT 1 FROM quant WHERE id = 100002 FOR UPDATE"  # every writer's transaction begins with this row
@@ -130,12 +130,10 @@ def _run(fault: Fault, source: Source, seed: int, outcome: Outcome, *, replay: b
     broker = Kafka(bootstrap_servers=source.stack.kafka.bootstrap)
     log = f"onhand.{source.name}.log"
     offset = kafka.end_offset(broker, log)
-    highest = int(source.sql.execute("SELECT quantity FROM quant WHERE id = 100001").fetchone()[0])
     writers = Writers(source, pause=0.01, seed=seed, patient=True)
-    writers.highest = highest
-    judge = Judge(writers.committed.get, lambda: writers.highest, puts_back=fault.puts_back, unsettled=fault.unsettled)
-    it = Run(fault, source, writers, seed)
-    with Observer(source, judge):
+    observer = observe(source, writers, puts_back=fault.puts_back, unsettled=fault.unsettled)
+    judge, it = observer.judge, Run(fault, source, writers, seed)
+    with observer:
         try:
             with writers:
                 outcome.recovery = _under_load(it)

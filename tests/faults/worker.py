@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 
+from streams import failpoints
 from tests.e2e.source import Source
 from tests.faults.registry import fault
 from tests.faults.run import Run
@@ -29,6 +30,18 @@ def killed_again_and_again(run: Run) -> Iterator[None]:
 @fault("F1c", "worker told to end while it works", short=True)
 def ended(run: Run) -> Iterator[None]:
     assert run.source.stop_worker() == 0
+    yield
+    run.source.start_worker()
+
+
+@fault("F1d", "worker killed at each of its failpoints", hold=0)
+def killed_at_failpoints(run: Run) -> Iterator[None]:
+    places = [place for place in failpoints.PLACES if place.partition("-")[2] in {"fold", "redis", "call", "commit"}]
+    run.rng.shuffle(places)
+    for place in places:
+        run.source.kill_worker()
+        run.source.start_worker(failpoint=f"{place}:{run.rng.randint(1, 5)}")
+        assert run.source.worker.wait(90) == -signal.SIGKILL, run.source.tail()
     yield
     run.source.start_worker()
 
