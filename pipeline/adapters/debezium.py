@@ -48,6 +48,7 @@ class _Source(msgspec.Struct, gc=False):
 
 class _Stamp(msgspec.Struct, gc=False):
     source: _Source
+    ts_ms: int = 0
 
 
 class _Other(msgspec.Struct, gc=False):
@@ -135,9 +136,10 @@ def _row_reader(table: TableLike) -> Read:
             return RowChange(table, pk_of(key_of(key).row), None)  # type: ignore[attr-defined]  # made above
         if event.op != "r":
             return RowChange(table, None, row)
-        source = stamp(value).source
+        stamped = stamp(value)
+        source = stamped.source
         position = Position(source.lsn) if source.lsn is not None else None
-        return SnapshotRow(table, pk_of(row), row, str(source.snapshot or ""), position, source.ts_ms)
+        return SnapshotRow(table, pk_of(row), row, str(source.snapshot or ""), position, source.ts_ms, stamped.ts_ms)
 
     return read
 

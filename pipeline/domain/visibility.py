@@ -23,6 +23,7 @@ class Visibility:
         """The highest END or snapshot seen, by us or (at a restart) by readers."""
         self._snapshot: dict[Any, Any] | None = None
         self._snapshot_at: Position | None = None
+        self._is_again, self._hidden_until_ms = False, -1
 
     @property
     def in_snapshot(self) -> bool:
@@ -32,7 +33,7 @@ class Visibility:
     def end(self, end: End) -> bool:
         """Take a transaction's end; True when readers may see it."""
         # not at `served` itself: what was cut off after it may have left rows of a later transaction
-        if end.position <= self.served:
+        if end.position <= self.served or end.time_ms <= self._hidden_until_ms:
             return False
         self.served = end.position
         return True
@@ -46,6 +47,8 @@ class Visibility:
             return False
         begins = self._snapshot is None or row.stage == "first" or row.position != self._snapshot_at
         if begins:
+            known = max(self.served, self._snapshot_at or ZERO)
+            self._is_again = row.position is not None and row.position <= known
             self._snapshot, self._snapshot_at = {}, row.position
         assert self._snapshot is not None  # noqa: S101  # begun now, or before
         if row.table not in self._snapshot:
@@ -53,9 +56,15 @@ class Visibility:
         self._snapshot[row.table].add(row.pk)
         return begins
 
-    def snapshot_end(self, position: Position | None) -> dict[Any, Any]:
-        """The snapshot is complete: the pks it read by table. Whatever else is remembered of them is a ghost."""
+    def snapshot_end(self, position: Position | None, read_ms: int = 0) -> dict[Any, Any]:
+        """The snapshot is complete: the pks it read by table. Whatever else is remembered of them is a ghost.
+
+        A snapshot beside a slot that was there before carries the slot's position: the transactions since then are in
+        it, and come once more. Until one comes that was committed after `read_ms`, rows are of different times.
+        """
         seen, self._snapshot = self._snapshot or {}, None
+        if self._is_again:
+            self._hidden_until_ms = read_ms
         position = position or self._snapshot_at
         if position is not None and position > self.served:
             self.served = position
