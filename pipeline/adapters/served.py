@@ -78,7 +78,7 @@ class Reader:
 
     def suspects(self) -> int:
         """How many keys the worker has not looked at yet."""
-        return int(_answer(lambda: self._redis.scard(f"{self.prefix}:suspects")))
+        return int(_answer(lambda: int(self._redis.scard(f"{self.prefix}:suspects"))))
 
     def scrubbed(self) -> dict[str, str]:
         """What the worker says of comparing Redis with what it remembers: finished, keys, mended, last."""

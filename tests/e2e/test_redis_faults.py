@@ -33,22 +33,22 @@ class Behind(Source):
         behind = f'url = "redis://127.0.0.1:{self.proxy.port}/0"\npassword_file = "{self.redis_password}"'
         self.config.write_text(self.config.read_text().replace(f'url = "{self.stack.redis.url}"', behind))
 
-    def said(self) -> int:
-        return self.log.read_text().count(WAITS)
+    def _says(self, after: int, why: str) -> bool:
+        lines = self.log.read_bytes()[after:].decode().splitlines()
+        return any(WAITS in line and why in line for line in lines)
 
     @contextmanager
     def saying(self, why: str = "") -> Iterator[None]:
         """While this lasts the worker says that it waits, and why; it has not ended."""
-        before = self.said()
+        before = self.log.stat().st_size
         yield
-        wait_for(lambda: self.said() > before, "the worker says that it waits")
-        assert why in self.log.read_text().rpartition(WAITS)[2] or why in self.tail()
+        wait_for(lambda: self._says(before, why), f"the worker says that it waits: {why}")
         assert self.worker is not None
         assert self.worker.poll() is None, self.tail()
 
 
 class Watch:
-    """A reader as the README advises: level and meta in one MULTI. `back`: versions that went back undeclared, and when."""
+    """A reader as the README advises: level and meta in one MULTI. `back`: when a version went back undeclared."""
 
     def __init__(self, port: int, prefix: str, password: Path) -> None:
         self.reads, self.back, self.declared = 0, list[tuple[float, str]](), list[float]()
