@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import redis
 
-from pipeline.cli.status import STALE_S
 from pipeline.domain.times import milliseconds
 from tests.e2e.load import Writers
 from tests.e2e.source import Source
 
 PAIR = 1_000_000
+STALE_S = 60  # as onhand status has it: what is older is called unhealthy
 _WHOLE = {"live", "degraded"}
 _HEALTHY = {"live", "applying"}
 Fields = Mapping[str, str]

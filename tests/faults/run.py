@@ -18,7 +18,7 @@ from tests.faults.observer import Judge, observe
 from tests.faults.registry import Fault, LeftOut
 
 GATE = "SELECT 1 FROM quant WHERE id = 100002 FOR UPDATE"  # every writer's transaction begins with this row
-PATIENCE_S = 150
+PATIENCE_S = 240
 REVIVALS = 8
 
 

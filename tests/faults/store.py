@@ -57,7 +57,7 @@ def _replica(run: Run) -> Iterator[Replica]:
 def out_of_memory(run: Run) -> Iterator[None]:
     run.source.redis.config_set("maxmemory", "1mb")
     yield
-    assert "Redis is away" in run.source.tail()
+    assert "does not take our writes" in run.source.tail()
     run.source.redis.config_set("maxmemory", "0")
 
 
@@ -79,7 +79,7 @@ def evicting(run: Run) -> Iterator[None]:
 def refusing(run: Run) -> Iterator[None]:
     run.source.redis.config_set("min-replicas-to-write", "1")
     yield
-    assert "Redis is away" in run.source.tail()
+    assert "does not take our writes" in run.source.tail()
     run.source.redis.config_set("min-replicas-to-write", "0")
 
 
