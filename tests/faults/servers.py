@@ -38,7 +38,7 @@ def connect_killed_in_a_copy(run: Run) -> Iterator[None]:
     _again(run, "connect")
 
 
-@fault("F7a", "Kafka restarted", short=True, hold=0.5)
+@fault("F7a", "Kafka restarted", hold=0.5)
 def kafka_restarted(run: Run) -> Iterator[None]:
     run.stack.stop("kafka")
     yield
@@ -52,7 +52,7 @@ def kafka_killed(run: Run) -> Iterator[None]:
     _again(run, "kafka")
 
 
-@fault("F11a", "PostgreSQL restarted, fast", short=True, hold=0.5)
+@fault("F11a", "PostgreSQL restarted, fast", hold=0.5)
 def postgres_restarted(run: Run) -> Iterator[None]:
     run.stack.stop("postgres")
     yield

@@ -17,7 +17,7 @@ class Replica(Redis):
     name = "redis-replica"
 
 
-@fault("F21a", "FLUSHALL", short=True, hold=0.5)
+@fault("F21a", "FLUSHALL", hold=0.5)
 def flushed(run: Run) -> Iterator[None]:
     assert run.source.meta()["source"] == run.source.name, "this run's own Redis"
     run.source.redis.flushall()
@@ -83,7 +83,7 @@ def refusing(run: Run) -> Iterator[None]:
     run.source.redis.config_set("min-replicas-to-write", "0")
 
 
-@fault("F24b", "Redis stands still for 8 s", short=True, hold=0)
+@fault("F24b", "Redis stands still for 8 s", hold=0)
 def standing_still(run: Run) -> Iterator[None]:
     run.source.redis.client_pause(8000, all=True)
     yield
