@@ -113,7 +113,7 @@ GROUPS = (
 def several(run: Run) -> Iterator[None]:
     groups = run.rng.sample(GROUPS, run.rng.choice((2, 3)))
     chosen = [FAULTS[run.rng.choice(group)] for group in groups]
-    run.notes.append(" + ".join(one.id for one in chosen))
+    run.note = " + ".join(one.id for one in chosen)
     injected = [one.inject(run) for one in chosen]
     try:
         for steps in injected:

@@ -32,7 +32,7 @@ def line(o: Outcome) -> str:
     figures = (
         f"{o.seconds:6.1f} s  max age {o.max_age:6.1f} s  recovery {o.recovery:5.1f} s  duplicates {o.duplicates:6}"
     )
-    return f"{o.fault.id:5} seed {o.seed:<4} {figures}  {o.fault.title}: {o.verdict}"
+    return f"{o.fault.id:5} seed {o.seed:<4} {figures}  {o.title}: {o.verdict}"
 
 
 def left_out(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
@@ -69,4 +69,4 @@ def write(outcomes: Sequence[Outcome], seconds: float) -> None:
 
 def _row(o: Outcome) -> tuple[str, ...]:
     figures = (f"{o.seconds:.0f}", f"{o.max_age:.1f}", f"{o.recovery:.1f}", str(o.duplicates))
-    return (o.fault.id, o.fault.title, str(o.seed), *figures, o.word)
+    return (o.fault.id, o.title, str(o.seed), *figures, o.word)

@@ -30,7 +30,8 @@ class Run:
         self.rng = random.Random(f"{fault.id}/{seed}")
         self.broker = Kafka(bootstrap_servers=source.stack.kafka.bootstrap)
         self.revived = 0
-        self.notes: list[str] = []
+        self.note = ""
+        """What the seed chose, for the report."""
 
     def log_end(self) -> int:
         """The offset that the next record of the log gets."""
@@ -97,8 +98,13 @@ class Outcome:
     duplicates: int = 0
     revived: int = 0
     silent: bool = False
+    note: str = ""
     why: str = ""
     left_out: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.fault.title} ({self.note})" if self.note else self.fault.title
 
     @property
     def converged(self) -> bool:
@@ -141,7 +147,7 @@ def _run(fault: Fault, source: Source, seed: int, outcome: Outcome, *, replay: b
             wait_for(lambda: judge.last == writers.highest, "the reader saw the last value", 10)
         finally:
             outcome.max_age, outcome.revived = judge.max_age, it.revived
-            outcome.silent = bool(judge.lies)
+            outcome.silent, outcome.note = bool(judge.lies), it.note
     _compare(it, judge, outcome)
     if replay:
         _replay(it)
