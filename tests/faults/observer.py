@@ -66,8 +66,8 @@ class Judge:
         as_of = milliseconds(meta["as_of"]) / 1000
         age = at - as_of
         self.max_age = max(self.max_age, age)
-        if superseded is None:
-            return
+        if superseded is None or meta.get("state") == "degraded":
+            return  # not known; or the reader is told that figures may be wrong
         if superseded < as_of and not self.unsettled:
             self.lies.append(
                 f"complete up to {meta['as_of']}, without what was committed {as_of - superseded:.3f} s before"

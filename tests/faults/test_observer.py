@@ -38,7 +38,9 @@ def test_an_honest_feed_is_not_accused() -> None:
 def test_older_than_the_age_beside_it_is_a_lie() -> None:
     reader = judge()
     see(reader, 5, 7.5)  # 6 was committed at 6, 7 at 7
-    assert reader.lies == ["complete up to 2026-11-18T11:06:47.500Z, without what was committed 1.500 s before"]
+    see(reader, 5, 7.6, state="stale")
+    assert len(reader.lies) == 2
+    assert reader.lies[:1] == ["complete up to 2026-11-18T11:06:47.500Z, without what was committed 1.500 s before"]
 
 
 def test_old_and_called_healthy_is_a_lie_even_by_a_wrong_clock() -> None:
@@ -48,6 +50,9 @@ def test_old_and_called_healthy_is_a_lie_even_by_a_wrong_clock() -> None:
     told = judge(unsettled=True)
     see(told, 5, 70, at=70, state="stale")
     assert told.lies == []
+    warned = judge()
+    see(warned, 5, 7.5, state="degraded")
+    assert warned.lies == []
 
 
 @pytest.mark.parametrize("value", [7.5, -1, 100])
