@@ -42,11 +42,15 @@ class Run:
         seen = self.writers.transactions
         wait_for(lambda: self.writers.transactions >= seen + transactions, "writers go on", seconds)
 
-    def transaction(self, *statements: str) -> None:
+    def transaction(self, *statements: str, gate: str = GATE) -> None:
         """One transaction of ours; the writers wait for it, so there is no deadlock."""
         with psycopg.connect(self.stack.postgres.url(self.source.name)) as sql:
-            for statement in (GATE, *statements):
+            for statement in (gate, *statements):
                 sql.execute(statement)
+
+    def alone(self, *statements: str) -> None:
+        """One transaction that needs the table itself: the writers have not begun theirs."""
+        self.transaction(*statements, gate="LOCK TABLE quant IN ACCESS EXCLUSIVE MODE")
 
     def wait(self, condition: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> Any:
         """`wait_for` beside a supervisor: a worker that ended is started again, as a service manager would."""
