@@ -13,7 +13,8 @@ import structlog
 
 from pipeline import telemetry
 from pipeline.adapters import served
-from pipeline.adapters.redis import Gap, Look, Projection, alert_json
+from pipeline.adapters.look import Look
+from pipeline.adapters.redis import Gap, Projection, alert_json
 from pipeline.domain.alerts import Alert
 from pipeline.domain.batches import batches
 from pipeline.domain.documents import Level
@@ -49,15 +50,13 @@ class Scrub:
 
     async def look(self, projection: Projection, meta: Mapping[str, str]) -> None:
         """Compare some keys with what must be served beside `meta`."""
-        begun = time.monotonic()
-        if begun < self._rest_until:
-            return
         self._redis, self._meta = projection, meta
         self._inherited = self._inherited or meta["v"]
-        if await self._suspects():
+        begun = time.monotonic()
+        if await self._suspects() and begun >= self._rest_until:
             await self._go_on()
-        now = time.monotonic()
-        self._rest_until = now + SHARE * (now - begun)  # where Redis is slow, publishing comes first
+            now = time.monotonic()
+            self._rest_until = now + SHARE * (now - begun)  # where Redis is slow, publishing comes first
 
     async def _suspects(self) -> bool:
         """What somebody asked for, if only meta; False while meta says that somebody is writing."""

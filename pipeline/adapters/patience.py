@@ -26,7 +26,7 @@ Command = tuple[Any, ...]
 T = TypeVar("T")
 _PASSES = (
     *("MISCONF", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN", "BUSY", "OOM", "UNBLOCKED"),
-    *("Function not found", "ACL failure in script", "max number of clients"),
+    *("Function not found", "ACL failure in script", "The user executing the script", "max number of clients"),
 )
 _WAITED_FOR = (
     errors.ConnectionError,  # a refused password among them

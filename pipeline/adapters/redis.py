@@ -4,7 +4,7 @@ Every write is absolute and goes through one Redis Function that refuses what is
 (`put_if_newer.lua`). What is served, field by field: see README "What apps read".
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from pipeline.adapters import redis_replies as replies
+from pipeline.adapters.look import Look
 from pipeline.adapters.patience import PatientRedis, Secret
 from pipeline.domain.alerts import Alert
 from pipeline.domain.batches import batches
@@ -54,24 +55,6 @@ class Fenced(Exception):  # noqa: N818  # not an error of ours to report: somebo
 
 class Gap(Exception):  # noqa: N818  # a state to act on, not a failure
     """Redis was emptied or put back to an older state: everything must be projected anew."""
-
-
-@dataclass(slots=True)
-class Look:
-    """What Redis must hold beside the cut of `meta`; what it holds otherwise is mended.
-
-    `strangers`: keys that no level has, ghosts unless they are newer than `since`; `members`: of the negative ones,
-    that no level is; `alerts`: id and JSON of those that differ, "" = none. Documents up to the version `inherited` may
-    have been written by an earlier worker, which saw what may have left the log since.
-    """
-
-    meta: Mapping[str, str]
-    inherited: str = ""
-    documents: Sequence[Document] = ()
-    strangers: Sequence[str] = ()
-    since: str = ""
-    members: Sequence[str] = ()
-    alerts: Sequence[tuple[str, str]] = ()
 
 
 class Projection:

@@ -323,9 +323,7 @@ def test_emptied_while_nothing_comes_from_the_erp(source: Behind) -> None:
     time.sleep(1.5)  # what was under way has come
     before = source.meta()
     source.redis.flushall()
-    begun = time.monotonic()
     wait_for(lambda: source.meta() == before, "projected anew")
-    assert time.monotonic() - begun < 10
     requests.put(f"{connector}/resume", timeout=10).raise_for_status()
     source.wait_until_served()
     source.verify()

@@ -21,7 +21,8 @@ import hiredis
 import stamina
 
 from pipeline.adapters import patience
-from pipeline.adapters.redis import Cut, Fenced, Gap, Look, Projection, version
+from pipeline.adapters.look import Look
+from pipeline.adapters.redis import Cut, Fenced, Gap, Projection, version
 from pipeline.adapters.served import Reader, check_server
 from pipeline.domain.documents import Document, Level
 from pipeline.domain.errors import OnhandError
