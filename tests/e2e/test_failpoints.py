@@ -1,6 +1,8 @@
 """The worker is killed at each of its failpoints under load: no version goes back, and the numbers end equal."""
 
+import contextlib
 import signal
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -46,13 +48,11 @@ def test_killed_at(source: Source, place: str, monkeypatch: pytest.MonkeyPatch) 
             source.start_worker()
             monkeypatch.delenv(VARIABLE)
 
-            def killed() -> bool:
-                assert source.worker is not None
-                provoke(source)
-                return source.worker.poll() is not None
-
-            wait_for(killed, f"killed {place}", seconds=120)
             assert source.worker is not None
+            for _ in range(12):
+                provoke(source)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    source.worker.wait(10)
             assert source.worker.returncode == -signal.SIGKILL, source.tail()
             source.start_worker()
             seen = writers.transactions
@@ -61,7 +61,8 @@ def test_killed_at(source: Source, place: str, monkeypatch: pytest.MonkeyPatch) 
         wait_for(
             lambda: reader.judge.last == float(source.on_hand("PROBE", "W1") or -2), "the reader saw the last value"
         )
-    assert reader.judge.wrong == []
+    # a backlog larger than one call is shown in parts, and says so: only then may a transfer be half done
+    assert (reader.judge.wrong, reader.judge.lies) == ([], [])
     source.verify()
 
 
