@@ -1,6 +1,6 @@
 # Bare `make` prints this list. Everything is installed by infra/bootstrap.sh on the first use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz fuzz-query simulate mutants clean
+.PHONY: help setup demo test check bench fuzz fuzz-query simulate mutants faults clean
 BIN := .venv/bin
 
 help: ## print this list
@@ -44,6 +44,10 @@ simulate: ## seeded simulations of log, workers, Redis and their faults; N=10000
 mutants: ## plant mistakes in the mapping engine and the fold, list those that no check finds; N=300 SEED=1
 	@sh infra/bootstrap.sh test
 	@$(BIN)/python -m tests.mutation $(or $(N),300) $(or $(SEED),1)
+
+faults: ## faults F1-F40 on the real servers under load, each healed and compared; ONLY=F1,F18 SEED=1 MINUTES=60
+	@sh infra/bootstrap.sh test
+	@$(BIN)/python -m tests.faults $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 clean: ## delete what was built, downloaded or recorded here, .venv included
 	rm -rf .venv .onhand .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

@@ -202,10 +202,10 @@ class StockFold:
         self._snapshot_seen(record, row)
         self._row(record, row.table, row.pk, row.row)
         if row.stage == "last":
-            self._snapshot_end(record.offset, row.position, row.time_ms)
+            self._snapshot_end(record.offset, row.position, row.time_ms, row.read_ms)
 
-    def _snapshot_end(self, offset: int, position: c.Position | None, time_ms: int) -> None:
-        seen = self.visibility.snapshot_end(position)
+    def _snapshot_end(self, offset: int, position: c.Position | None, time_ms: int, read_ms: int = 0) -> None:
+        seen = self.visibility.snapshot_end(position, read_ms)
         for table in self.engine.tables.values():
             table.keep_only(seen.get(table, ()))
         for name, below in self._older.items():

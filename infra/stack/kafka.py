@@ -21,7 +21,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
+advertised.listeners=PLAINTEXT://{host}:{advertised}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={home}/data
@@ -44,6 +44,8 @@ class Kafka(Part):
     """The broker; topics are made by those who need them."""
 
     name: ClassVar[str] = "kafka"
+    advertised: int | None = None
+    """The port that clients are sent to when something stands before the broker; None: its own."""
 
     @property
     def bootstrap(self) -> str:
@@ -54,7 +56,15 @@ class Kafka(Part):
         """Format the log directory on the first start."""
         settings = self.home / "server.properties"
         controller = self.site.port("kafka-controller")
-        settings.write_text(SETTINGS.format(host=self.host, port=self.port, controller_port=controller, home=self.home))
+        settings.write_text(
+            SETTINGS.format(
+                host=self.host,
+                port=self.port,
+                advertised=self.advertised or self.port,
+                controller_port=controller,
+                home=self.home,
+            )
+        )
         fast = self.site.fast_jvm
         arguments = ("format", "-t", _cluster_id(), "-c", str(settings))
         create = java_command("kafka.tools.StorageTool", *arguments, heap="128m", fast=True)

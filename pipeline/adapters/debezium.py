@@ -71,6 +71,7 @@ class _Source(msgspec.Struct, gc=False):
 
 class _Stamp(msgspec.Struct, gc=False):
     source: _Source
+    ts_ms: int = 0
 
 
 class _Other(msgspec.Struct, gc=False):
@@ -201,8 +202,9 @@ def _row_reader(table: TableLike) -> Read:
             return RowChange(table, pk_in(key), None)
         if event.op != "r":
             return RowChange(table, None, row)
-        source = stamp(value).source
-        return SnapshotRow(table, pk_of(row), row, str(source.snapshot or ""), source.position, source.ts_ms)
+        stamped = stamp(value)
+        source, stage = stamped.source, str(stamped.source.snapshot or "")
+        return SnapshotRow(table, pk_of(row), row, stage, source.position, source.ts_ms, stamped.ts_ms)
 
     return read
 

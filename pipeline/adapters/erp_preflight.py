@@ -33,6 +33,7 @@ def preflight(
             *_role(c),
             *_rights(c, captured),
             *_keys(catalog, captured),
+            *_deferrable(c, catalog, captured),
             *_publication(c, source, captured),
             *_gaps(c, source, {t: captured[t] for t in reread}),
             *_slot(c, source),
@@ -131,6 +132,25 @@ def _keys(catalog: Catalog, captured: Captured) -> list[Lack]:
             f"ALTER TABLE {_quoted(t)} ADD PRIMARY KEY (..);",
         )
         for t in without
+    ]
+
+
+_DEFERRABLE = """
+  SELECT n.nspname || '.' || c.relname, k.conname
+  FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE k.contype = 'p' AND k.condeferrable AND n.nspname || '.' || c.relname = ANY (:names)
+"""
+
+
+def _deferrable(c: sa.Connection, catalog: Catalog, captured: Captured) -> list[Lack]:
+    """Keys may be shifted onto each other in one statement then: a key's new row comes before its old row's delete."""
+    return [
+        Lack(
+            f"the primary key of {table} is DEFERRABLE: where keys change places, rows would be lost",
+            f"ALTER TABLE {_quoted(table)} DROP CONSTRAINT {_quoted(name)},"
+            f" ADD PRIMARY KEY ({_columns(catalog.tables[table].primary_key)});",
+        )
+        for table, name in c.execute(sa.text(_DEFERRABLE), {"names": list(captured)})
     ]
 
 

@@ -41,7 +41,10 @@ class RowChange:
 
 @dataclass(slots=True)
 class SnapshotRow:
-    """A row read by a snapshot. `stage` is Debezium's: first, true, last, .. or incremental."""
+    """A row read by a snapshot. `stage` is Debezium's: first, true, last, .. or incremental.
+
+    `time_ms`: the source's time of the snapshot; `read_ms`: the connector's, when it read this row.
+    """
 
     table: Any
     pk: Any
@@ -49,6 +52,7 @@ class SnapshotRow:
     stage: str
     position: Position | None
     time_ms: int
+    read_ms: int = 0
 
 
 @dataclass(slots=True)

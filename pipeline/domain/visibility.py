@@ -25,6 +25,7 @@ class Visibility:
         self._snapshot: dict[Any, Any] | None = None
         self._snapshot_at: Position | None = None
         self._ahead_ms = 0
+        self._is_again, self._hidden_until_ms = False, -1
 
     @property
     def in_snapshot(self) -> bool:
@@ -33,12 +34,13 @@ class Visibility:
 
     def begin(self, at: Position) -> None:
         """An epoch begins with the source `at` a position, perhaps below those before: what ends up to it is old."""
-        self.served, self._snapshot, self._snapshot_at, self._ahead_ms = at, None, None, 0
+        self.served, self._snapshot, self._snapshot_at = at, None, None
+        self._ahead_ms, self._hidden_until_ms = 0, -1
 
     def end(self, end: End) -> bool:
         """Take a transaction's end; True when readers may see it."""
         # not at `served` itself: what was cut off after it may have left rows of a later transaction
-        if end.position <= self.served:
+        if end.position <= self.served or end.time_ms <= self._hidden_until_ms:
             return False
         self.served = end.position
         return end.time_ms >= self._ahead_ms
@@ -56,6 +58,8 @@ class Visibility:
             return False
         begins = self._snapshot is None or row.stage == "first" or row.position != self._snapshot_at
         if begins:
+            known = max(self.served, self._snapshot_at or ZERO)
+            self._is_again = row.position is not None and row.position <= known
             self._snapshot, self._snapshot_at = {}, row.position
         self.keep(row.table, row.pk)
         return begins
@@ -67,9 +71,15 @@ class Visibility:
             self._snapshot[table] = self._marks(table)
         self._snapshot[table].add(pk)
 
-    def snapshot_end(self, position: Position | None) -> dict[Any, Any]:
-        """The snapshot is complete: the pks it read by table. Whatever else is remembered of them is a ghost."""
+    def snapshot_end(self, position: Position | None, read_ms: int = 0) -> dict[Any, Any]:
+        """The snapshot is complete: the pks it read by table. Whatever else is remembered of them is a ghost.
+
+        A snapshot beside a slot that was there before carries the slot's position: the transactions since then are in
+        it, and come once more. Until one comes that was committed after `read_ms`, rows are of different times.
+        """
         seen, self._snapshot = self._snapshot or {}, None
+        if self._is_again:
+            self._hidden_until_ms = read_ms
         position = position or self._snapshot_at
         if position is not None and position > self.served:
             self.served = position

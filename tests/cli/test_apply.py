@@ -120,6 +120,13 @@ def test_table_without_a_key(site: Site) -> None:
     site.refused("apply", code=2, says=("stock.sql:2:", "public.quant has no primary key"))
 
 
+def test_deferrable_key(site: Site) -> None:
+    site.sql("ALTER TABLE quant DROP CONSTRAINT quant_pkey, ADD PRIMARY KEY (id) DEFERRABLE INITIALLY DEFERRED")
+    told = site.refused("apply", code=1, says=("the primary key of public.quant is DEFERRABLE",))
+    site.sql(told.partition("as a superuser of the ERP's database: ")[2].strip())
+    assert site.onhand("apply").returncode == 0
+
+
 def test_slot_of_somebody_else(site: Site) -> None:
     with psycopg.connect(site.stack.postgres.dsn, autocommit=True) as admin:
         admin.execute(f"SELECT pg_create_logical_replication_slot('onhand_{site.name}', 'pgoutput')")

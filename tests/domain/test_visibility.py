@@ -1,3 +1,5 @@
+import pytest
+
 from pipeline.domain.change import End, Position, SnapshotRow
 from pipeline.domain.times import iso, milliseconds
 from pipeline.domain.visibility import Visibility
@@ -31,6 +33,27 @@ def test_a_snapshot_needs_no_first_row() -> None:
         visible.snapshot_row(SnapshotRow("t", pk, object(), stage, Position(at), 0))
     assert visible.snapshot_end(None) == {"t": {2, 3}}
     assert visible.served == Position(6)
+
+
+@pytest.mark.parametrize("abandoned", [True, False])
+def test_after_a_snapshot_beside_an_old_slot_what_it_saw_is_not_shown_again(abandoned: bool) -> None:
+    """The slot stands at 5, the snapshot saw all up to 8, which was committed at 80 ms, and was read at 90 ms."""
+    visible = Visibility()
+    if abandoned:
+        visible.snapshot_row(SnapshotRow("t", 1, object(), "first", Position(5), 50, 50))
+    else:
+        assert visible.end(End(Position(6), 60, 1))
+    visible.snapshot_row(SnapshotRow("t", 1, object(), "first", Position(5), 80, 85))
+    visible.snapshot_end(Position(5), 90)
+    shown = [at for at in (6, 7, 8, 10) if visible.end(End(Position(at), at * 10, 1))]
+    assert shown == [10]
+
+
+def test_after_a_snapshot_of_a_new_slot_the_next_transaction_is_shown() -> None:
+    visible = Visibility(Position(4))
+    visible.snapshot_row(SnapshotRow("t", 1, object(), "first", Position(5), 80, 85))
+    visible.snapshot_end(Position(5), 90)
+    assert visible.end(End(Position(6), 60, 1))
 
 
 def test_incremental_rows_start_no_snapshot() -> None:

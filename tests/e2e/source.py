@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import redis
+import requests
 
 from infra.stack import Stack
 from pipeline.domain.change import Position
@@ -52,23 +53,35 @@ class Source:
         self.password_file = stack.secret(f"{self.name}-password", PASSWORD)
         self.redis = redis.Redis.from_url(stack.redis.url, decode_responses=True)
         self.worker: subprocess.Popen[bytes] | None = None
-        self.config = self.directory / "onhand.toml"
+        self.config, self.pack = self.directory / "onhand.toml", pack
         self.write_config(pack)
 
-    def write_config(self, pack: str) -> None:
+    def write_config(
+        self,
+        pack: str,
+        *,
+        bootstrap: str | None = None,
+        redis_url: str | None = None,
+        database: str | None = None,
+        worker: str = "",
+        source: str = "",
+    ) -> None:
+        """`worker` and `source` are further lines of their sections; an address may lead through a proxy."""
         self.config.write_text(f"""
 [kafka]
-bootstrap_servers = "{self.stack.kafka.bootstrap}"
+bootstrap_servers = "{bootstrap or self.stack.kafka.bootstrap}"
 connect_url = "{self.stack.connect.url}"
 [redis]
-url = "{self.stack.redis.url}"
+url = "{redis_url or self.stack.redis.url}"
 [worker]
 metrics_port = 0
+{worker}
 [sources.{self.name}]
 pack = "{pack}"
-database = "{self.database}"
+database = "{database or self.database}"
 password_file = "{self.password_file}"
 prefix = "{self.prefix}"
+{source}
 """)
 
     def onhand(self, *arguments: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
@@ -84,10 +97,11 @@ prefix = "{self.prefix}"
     def log(self) -> Path:
         return self.directory / "worker.log"
 
-    def start_worker(self) -> None:
+    def start_worker(self, failpoint: str | None = None) -> None:
+        environment = os.environ | ({"ONHAND_FAILPOINT": failpoint} if failpoint else {})
         with self.log.open("ab") as log:
             command = [ONHAND, "--config", str(self.config), "worker"]
-            self.worker = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=os.environ)
+            self.worker = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
 
     def kill_worker(self) -> None:
         assert self.worker is not None
@@ -140,6 +154,11 @@ prefix = "{self.prefix}"
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def reconnect(self) -> None:
+        """After the database has gone away."""
+        self.sql.close()
+        self.sql = psycopg.connect(self.stack.postgres.url(self.name), autocommit=True)
+
     def close(self) -> None:
         if self.worker is not None and self.worker.poll() is None:
             self.kill_worker()
@@ -148,6 +167,20 @@ prefix = "{self.prefix}"
 
     def close_database(self) -> None:
         self.sql.close()
+
+    def remove(self) -> None:
+        """Leave nothing on the servers that would cost the next source something: connector, slot, database."""
+        self.close()
+        requests.delete(f"{self.stack.connect.url}/connectors/onhand-{self.name}", timeout=30)
+        with psycopg.connect(self.stack.postgres.dsn, autocommit=True) as admin:
+            wait_for(lambda: _drop_slot(admin, f"onhand_{self.name}"), "the slot let go")
+            admin.execute(f'DROP DATABASE "{self.name}" WITH (FORCE)')
+
+
+def _drop_slot(admin: psycopg.Connection, slot: str) -> bool:
+    drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s AND NOT active"
+    admin.execute(drop, (slot,))
+    return admin.execute("SELECT 1 FROM pg_replication_slots WHERE slot_name = %s", (slot,)).fetchone() is None
 
 
 def _without_role(schema: str, sql: psycopg.Connection) -> str:

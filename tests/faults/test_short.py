@@ -1,0 +1,30 @@
+"""The short faults of the campaign, one after the other on one source; see `make faults` for all."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra.stack import Stack
+from tests.e2e.source import Source, wait_for
+from tests.faults.catalogue import FAULTS
+from tests.faults.run import run
+
+SHORT = [fault for fault in FAULTS.values() if fault.short]
+
+
+@pytest.fixture(scope="module")
+def source(stack: Stack) -> Iterator[Source]:
+    source = Source(stack, "faults")
+    try:
+        source.apply()
+        source.start_worker()
+        wait_for(lambda: source.meta().get("state") == "live", "the first snapshot served")
+        yield source
+    finally:
+        source.remove()
+
+
+@pytest.mark.parametrize("fault", SHORT, ids=lambda fault: f"{fault.id}: {fault.title}")
+def test_numbers_survive(source: Source, fault) -> None:
+    outcome = run(fault, source, seed=1, replay=fault is SHORT[-1])
+    assert outcome.verdict == "converged"
