@@ -12,8 +12,9 @@ from pipeline.adapters import signals, sources
 from pipeline.adapters.connect import Connect
 from pipeline.domain.errors import OnhandError
 from pipeline.settings import Kafka
-from tests.e2e.load import Reader, Writers
+from tests.e2e.load import Writers
 from tests.e2e.source import HERE, ONHAND, Source, wait_for
+from tests.faults.observer import observe
 
 PATIENCE_S = 300
 pytestmark = pytest.mark.timeout(6 * PATIENCE_S)
@@ -166,8 +167,9 @@ def test_rows_read_again_while_connect_lags_and_is_killed(source: Source) -> Non
     """No older reading wins over a newer change, and none that is ahead of the stream is shown before its time."""
     loaded = settings.load(source.config)
     connect, name, wished = Connect(broker(source)), f"onhand-{source.name}", loaded.source()
-    with Reader(source) as reader:
-        with Writers(source, pause=0.001) as writers:
+    writers = Writers(source, pause=0.001)
+    with observe(source, writers) as reader:
+        with writers:
             for killed in (False, True, False):
                 connect.pause(name)
                 wait_for(lambda: connector_state(source) == "PAUSED", "no capture", PATIENCE_S)
@@ -187,7 +189,9 @@ def test_rows_read_again_while_connect_lags_and_is_killed(source: Source) -> Non
                     wait_for(lambda n=notices: n.look() or n.ended, "it ends", PATIENCE_S)
                     assert notices.tables == {"public.quant": "SUCCEEDED", "public.item": "SUCCEEDED"}
         source.wait_until_served(PATIENCE_S)
-        wait_for(lambda: reader.last == float(source.on_hand("PROBE", "W1") or -2), "the reader saw the last value")
-    assert reader.wrong == []
+        wait_for(
+            lambda: reader.judge.last == float(source.on_hand("PROBE", "W1") or -2), "the reader saw the last value"
+        )
+    assert reader.judge.wrong == []
     assert source.meta()["quarantined"] == "0"
     source.verify()
