@@ -3,19 +3,18 @@
 import asyncio
 import gc
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
 
-import msgspec
 import structlog
 
-from pipeline.adapters.redis import ATOMIC, Cut, Fenced, Gap, Projection, version
+from pipeline.adapters.redis import ATOMIC, Cut, Gap, Projection, version
 from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
 from pipeline.domain.errors import RefusedError
 from pipeline.domain.health import Effect
 from pipeline.domain.times import iso, milliseconds
 from streams.fold import Place, Record, StockFold
+from streams.held import fenced, readable_alerts
 from streams.ledger import Ledger
 from streams.measure import Gauges
 from streams.ports import AlertTopic, Identity, Notes
@@ -74,7 +73,7 @@ class Publisher:
             if place is None or not self.live or waiting or self._v(place) != self._served.get("v"):
                 return
             try:
-                with _fenced():
+                with fenced():
                     await look(self._projection, self._served)
             except Gap:
                 await self._rebuild(place)
@@ -152,7 +151,7 @@ class Publisher:
         self.live = True
         log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
         self._floor = self._served_before()
-        served = _alerts(await self._projection.alerts())
+        served = readable_alerts(await self._projection.alerts())
         self.fold.events = self.fold.book.reconcile(await self._alerts.open(), served)
         self._prev = self._held["v"] if self._held_offset >= 0 else None
         if self.fold.place is None:
@@ -216,7 +215,7 @@ class Publisher:
 
     async def _send(self, place: Place, cuts: list[Cut]) -> None:
         self._untold += [alert for cut in cuts for alert in cut.alerts]
-        with _fenced():
+        with fenced():
             await self._projection.publish(cuts)
         self._served = cuts[-1].meta
         await self._accepted(place, sum(len(cut.documents) for cut in cuts))
@@ -230,7 +229,7 @@ class Publisher:
         cut = Cut(self._prev, None, [], self._meta(place))
         documents, alerts = self.fold.levels.all_documents(), self.fold.book.open.values()
         try:
-            with _fenced():
+            with fenced():
                 written = await self._projection.rebuild(cut, documents, alerts)
         except Gap:
             await self._rebuild(place)  # Redis has lost again what was written by then
@@ -278,29 +277,12 @@ class Publisher:
     async def doubt(self, effect: Effect) -> None:
         """Readers are told what the log itself does not say, and until when; may be repeated."""
         self._effect = effect
-        if self.live and self._prev is not None:
-            await self._projection.state(self._state)
+        async with self._turn:
+            await self.settled()
+            if self.live and self._prev is not None:
+                self._served |= {"state": self._state} if self._served else {}
+                await self._projection.state(self._state)
 
     @property
     def _state(self) -> str:
         return "degraded" if self.fold.quarantine.whole else self._effect or "live"
-
-
-def _alerts(held: Mapping[str, str]) -> dict[str, Alert]:
-    """The alerts that are readable, by id; what a foreign hand left beside them is `scrub`'s business."""
-    found = {}
-    for name, text in held.items():
-        with suppress(ValueError, TypeError):
-            found[name] = Alert.from_dict(msgspec.json.decode(text, type=dict[str, str]))
-    return found
-
-
-@contextmanager
-def _fenced() -> Iterator[None]:
-    try:
-        yield
-    except Fenced:
-        raise RefusedError(
-            "Redis holds a newer cut than ours: another worker serves this source, or the log lost its end",
-            "stop the other worker; if there is none: onhand apply --snapshot",
-        ) from None

@@ -10,19 +10,19 @@ waits in between), so a difference counts only when it has stood for three round
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from pipeline.adapters import erp
 from pipeline.adapters.served import Documents, Reader, live
 from pipeline.applied import Applied
+from pipeline.cli.scope import Scope
 from pipeline.domain.change import Position
 from pipeline.domain.errors import NotReadyError
 from pipeline.domain.levels import Key, expected_documents
-from pipeline.domain.names import NONE, encode, split_code, split_key
+from pipeline.domain.names import split_code, split_key
 from pipeline.query import View, compile_source
 from pipeline.query.keyed import Group, Items, added, keyed
 from pipeline.query.values import NotFiniteError
@@ -43,32 +43,6 @@ _GRACE_S = 1.0  # for a round that begins just before the time is up
 
 T = TypeVar("T")
 Both = tuple[Mapping[str, str], Mapping[str, str]]
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Which keys are compared: those of `items` (None = all), and of these only the item spelled `shown` in keys."""
-
-    items: Items | None = None
-    shown: str | None = None
-
-    def within(self, prefix: str, keys: Iterable[str]) -> list[str]:
-        """Those of served keys that are within: a million keys are of few items."""
-        items = self.items
-        if items is None:
-            return list(keys)
-        holds = lru_cache(maxsize=None)(lambda item: self.shown in (None, item) and split_code(item) in items)
-        begin = len(prefix) + 2
-        return [key for key in keys if holds(key[begin : key.find("}")])]
-
-
-def item_scope(served: Reader, typed: str) -> Scope:
-    """An item by its code; else as keys spell one without a code of its own: `~7`, or `CODE~7` where CODE is shared."""
-    if NONE not in typed or served.keys(typed):
-        return Scope(Items(codes=frozenset([typed])))
-    code, _, ident = typed.partition(NONE)
-    items = Items(codes=frozenset([code])) if code else Items(ids=frozenset([ident]))
-    return Scope(items, f"{encode(code)}{NONE}{encode(ident)}")
 
 
 @dataclass

@@ -14,8 +14,9 @@ from pipeline import telemetry
 from pipeline.adapters import kafka, sources
 from pipeline.adapters.served import Reader
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, reader, say, seconds
-from pipeline.cli.comparison import Both, Comparison, Outcome, Scope, item_scope
+from pipeline.cli.comparison import Both, Comparison, Outcome
 from pipeline.cli.layers import ERP, QUARANTINED, REDIS, ROWS, fold_log, layers_of
+from pipeline.cli.scope import Scope, item_scope
 from pipeline.domain.errors import DiffersError, NotReadyError, OnhandError, UsageError
 from pipeline.query.keyed import SLOTS, Items
 from pipeline.settings import Settings, Source

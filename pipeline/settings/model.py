@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
@@ -10,54 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pipeline.domain.errors import SettingsError, UsageError
+from pipeline.settings import checks
 
 FILE = "onhand.toml"
-
-
-def _time_zone(name: str) -> str:
-    try:
-        return ZoneInfo(name).key  # not available_timezones: it opens every zone's file, a tenth of a second
-    except (KeyError, ValueError, OSError):
-        raise ValueError("is not a time zone; write one such as 'Europe/Berlin' or 'UTC'") from None
-
-
-def _without_password(url: str) -> str:
-    if urlsplit(url).password is not None:
-        raise ValueError("holds a password; take it out and name a file of mode 600 in password_file")
-    return url
-
-
-def _database(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgresql", "mariadb"} or not (
-        parts.hostname and parts.username and parts.path.strip("/")
-    ):
-        raise ValueError("is not a database address; write 'postgresql://ROLE@HOST:PORT/DATABASE' or mariadb://..")
-    return _without_password(url)
-
-
-def _redis(url: str) -> str:
-    if urlsplit(url).scheme not in {"redis", "rediss"}:
-        raise ValueError("is not a Redis address; write 'redis://HOST:PORT/0', or 'rediss://..' for TLS")
-    return _without_password(url)
-
-
-def _http(url: str) -> str:
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise ValueError("is not an address; write 'http://HOST:8083'")
-    return _without_password(url).rstrip("/")
-
-
-def _secret(value: SecretStr | None, file: Path | None) -> str | None:
-    if value is not None:
-        return value.get_secret_value()
-    if file is None:
-        return None
-    try:
-        return file.read_text().rstrip("\n")
-    except OSError as e:
-        fix = "write the password into it and make it readable for the user that runs onhand"
-        raise SettingsError(f"the password file {file} cannot be read: {e.strerror}", fix) from None
 
 
 class _Section(BaseModel):
@@ -69,7 +24,7 @@ class Kafka(_Section):
 
     bootstrap_servers: str = Field(default="127.0.0.1:9092", pattern=r"^[^\s:,]+:\d+(,[^\s:,]+:\d+)*$")
     """Brokers as HOST:PORT, several separated by commas."""
-    connect_url: Annotated[str, AfterValidator(_http)] = "http://127.0.0.1:8083"
+    connect_url: Annotated[str, AfterValidator(checks.http)] = "http://127.0.0.1:8083"
     """Kafka Connect's REST address."""
     replication_factor: int | None = Field(default=None, ge=1)
     """Copies of each topic; unset = 3, or as many as there are brokers."""
@@ -89,13 +44,13 @@ class Kafka(_Section):
     @property
     def secret(self) -> str | None:
         """The SASL password, None without one."""
-        return _secret(self.sasl_password, self.sasl_password_file)
+        return checks.secret(self.sasl_password, self.sasl_password_file)
 
 
 class Redis(_Section):
     """Where stock is served."""
 
-    url: Annotated[str, AfterValidator(_redis)] = "redis://127.0.0.1:6379/0"
+    url: Annotated[str, AfterValidator(checks.redis)] = "redis://127.0.0.1:6379/0"
     """The server's address; rediss:// for TLS."""
     password: SecretStr | None = None
     """The password, from the environment only."""
@@ -107,7 +62,7 @@ class Redis(_Section):
     @property
     def secret(self) -> str | None:
         """The password, None without one."""
-        return _secret(self.password, self.password_file)
+        return checks.secret(self.password, self.password_file)
 
     @property
     def address(self) -> str:
@@ -137,7 +92,7 @@ class Source(_Section):
     """The section's name: small letters, digits and _, starting with a letter."""
     pack: str = Field(min_length=1)
     """A folder of connectors/, or the path of a pack of your own."""
-    database: Annotated[str, AfterValidator(_database)]
+    database: Annotated[str, AfterValidator(checks.database)]
     """The ERP's database as the capture role sees it: postgresql://ROLE@HOST:PORT/DATABASE, or mariadb://.."""
     password: SecretStr | None = None
     """The capture role's password, from the environment only."""
@@ -147,7 +102,7 @@ class Source(_Section):
     """The password as Kafka Connect finds it: a placeholder such as ${dir:/run/secrets:erp}."""
     params: dict[str, Any] = {}
     """The pack's parameters."""
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    time_zone: Annotated[str, AfterValidator(checks.time_zone)] = "UTC"
     """The ERP's time zone: when its day turns."""
     prefix: str = Field(default="stock", pattern=r"^[A-Za-z0-9._-]+$")
     """What the Redis keys start with; several sources in one Redis each take their own."""
@@ -165,7 +120,7 @@ class Source(_Section):
     @property
     def secret(self) -> str | None:
         """The capture role's password, None without one."""
-        return _secret(self.password, self.password_file)
+        return checks.secret(self.password, self.password_file)
 
     @property
     def placeholder(self) -> str:

@@ -99,7 +99,7 @@ def test_rows_from_before_they_were_read_again_are_old_whatever_they_lack() -> N
 
 def test_a_row_without_a_column_is_never_read_as_null(log: Log) -> None:
     fold = folded(before_reread())
-    assert {reason for _, reason in fold.quarantine.values()} == {
+    assert {held.reason for held in fold.quarantine.rows.values()} == {
         "the row has no column warehouse (dropped or renamed in the ERP?): onhand plan says what to do"
     }
     later = before_reread()
