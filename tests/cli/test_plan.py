@@ -2,7 +2,7 @@
 
 import json
 
-from pipeline.adapters import kafka, sources
+from pipeline.adapters import control, kafka, sources
 from tests.cli.site import SECRET, Site
 
 
@@ -51,7 +51,7 @@ def test_a_mapping_that_reads_more(site: Site) -> None:
     assert by_part["connector"]["what"].startswith("column.include.list: ")
     assert "its mapping is changed" in by_part["source"]["what"]
     assert sources.load_applied(site.kafka, site.name) == before
-    assert kafka.latest(site.kafka, log).get(kafka.MAPPING_KEY) is None
+    assert kafka.latest(site.kafka, log).get(control.MAPPING_KEY) is None
 
 
 def test_a_secret_that_changes_is_not_told(site: Site) -> None:

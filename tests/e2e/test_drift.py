@@ -108,7 +108,8 @@ def test_a_table_that_is_moved_away_or_replaced(source: Source) -> None:
 def test_status_says_so_and_plan_what_to_do_and_apply_does_it(source: Source, tmp_path: Path) -> None:
     status = source.onhand("status")
     assert status.returncode == 10
-    assert f"table public.moved is gone: it was dropped or renamed: onhand plan {source.name}" in status.stderr
+    assert "table public.moved is gone: it was dropped or renamed" in status.stderr
+    assert f"onhand plan {source.name}" in status.stderr
     pack = tmp_path / "pack"
     shutil.copytree(HERE / "drift", pack)
     arms = (pack / "stock.sql").read_text().split("\nUNION ALL\n")
