@@ -1,7 +1,7 @@
 """A worker process: the real Publisher, StockFold and Projection on simulated wires, killed or frozen at any effect."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +16,7 @@ from streams.fold import StockFold
 from streams.ledger import Ledger
 from streams.ports import Identity
 from streams.publish import Publisher
+from streams.quarantine import Quarantine
 from tests.simulation.engines import engines
 from tests.simulation.server import Session
 from tests.streams.erp import PREFIX, SERVER
@@ -129,6 +130,12 @@ class Notes:
         self._process.world.swept = dict(tables)
         await self._process.point("after a note")
 
+    async def quarantine(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        for key, value in records:
+            await self._process.point("before a row in quarantine is noted")
+            self._process.world.quarantine[key] = value
+        await self._process.point("after rows in quarantine were noted")
+
 
 class Process:
     """One worker from its start to its death."""
@@ -139,13 +146,13 @@ class Process:
         self._frozen: asyncio.Future[None] | None = None
         self.ledger = Ledger()
         self.engine = engines.take()
-        levels = stock_levels(PREFIX, self.engine.views["stock"], "stock")
-        fold = StockFold(self.engine, levels, LogReader(SERVER, self.engine.tables), world.swept)
         identity: Identity = world.identity
+        levels = stock_levels(PREFIX, self.engine.views["stock"], "stock")
+        reader = LogReader(SERVER, self.engine.tables)
+        quarantine = Quarantine(self.engine, reader, world.noted(), identity.log_epoch)
+        fold = StockFold(self.engine, levels, reader, world.swept, quarantine)
         projection = Projection("redis://simulated", PREFIX, identity.epoch, None, lambda: None)
-        self._rebuilding, self._projected = False, projection.rebuild
-        projection.rebuild = self._rebuild  # type: ignore[method-assign]
-        pool = projection._redis.connection_pool
+        pool = projection._redis._redis.connection_pool
         pool.connection_class = Wire
         pool.connection_kwargs["process"] = self
         self.publisher = Publisher(
@@ -246,17 +253,6 @@ class Process:
             world.commit(offset, metadata)
             done = offset
             await self.point("after a commit")
-
-    @property
-    def rebuilds(self) -> bool:
-        """It projects everything anew."""
-        return self._rebuilding
-
-    async def _rebuild(self, *args: Any) -> int:
-        self._rebuilding = True
-        found = await self._projected(*args)
-        self._rebuilding = False
-        return found
 
     def done(self) -> bool:
         """All there is was taken, published and committed."""

@@ -58,7 +58,7 @@ def test_the_same_commands(seed: int, redis_server: Redis, monkeypatch: pytest.M
     client = redis.Redis.from_url(redis_server.url, decode_responses=True)
     client.flushall()
     url = urlparse(redis_server.url)
-    wire = Connection(host=url.hostname, port=url.port, protocol=3)
+    wire = Connection(host=url.hostname, port=url.port, protocol=2)
     wire.connect()
     memory = Server()
     for command in commands:

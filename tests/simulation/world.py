@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import msgspec
 import stamina.instrumentation
 import structlog
 
 import pipeline.adapters.redis as projection
+from pipeline.adapters.quarantine import Entry, Noted
 from streams.ports import Identity
 from tests.simulation.ending import check
 from tests.simulation.engines import engines
@@ -86,6 +88,7 @@ class World:
         self.committed: tuple[int | None, str] = (None, "")
         self.alerts: list[tuple[str, bytes]] = []
         self.swept: dict[str, int] = {}
+        self.quarantine: dict[bytes, bytes | None] = {}
         self.processes: list[Process] = []
         self.owner: Process | None = None
         self.generation = 0
@@ -184,6 +187,11 @@ class World:
         self.processes.append(process)
         self.say(f"worker {process.number} starts")
 
+    def noted(self) -> dict[bytes, Noted | None]:
+        """What a worker that starts reads of the quarantine topic."""
+        held = {key: msgspec.json.decode(value, type=Entry) for key, value in self.quarantine.items() if value}
+        return {key: Noted(e.offset, e.reason, bytes(e.before)) for key, e in held.items()}
+
     # -- Redis
 
     def execute(self, command: list[bytes]) -> bytes:
@@ -209,15 +217,10 @@ class World:
     def step(self, process: Process, what: str) -> None:
         """An effect begins or ended: the place where faults come."""
         self.steps += 1
-        while self._waiting and self._waiting[0].step <= self.steps and not self.spared:
+        while self._waiting and self._waiting[0].step <= self.steps:
             fault = self._waiting.pop(0)
             self.say(f"fault: {fault.kind} ({fault.seconds} s), worker {process.number} {what}")
             self._strike(fault, process)
-
-    @property
-    def spared(self) -> bool:
-        """A rebuild is under way: it does not yet notice that Redis loses it halfway."""
-        return any(p.alive and p.rebuilds for p in self.processes)
 
     def due(self, kind: str) -> bool:
         """True once after such a fault came."""
