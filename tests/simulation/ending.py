@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pipeline.adapters.debezium import LogReader
+from pipeline.adapters.quarantine import Noted
 from pipeline.adapters.redis import version
 from pipeline.domain.levels import stock_levels
 from pipeline.domain.times import iso
-from pipeline.adapters.quarantine import Noted
 from streams.fold import StockFold
 from streams.quarantine import Quarantine
 from tests.simulation.engines import engines
@@ -23,6 +23,9 @@ def check(world: "World") -> None:
     """Raises Lie."""
     truth = world.history.cuts[max(world.history.cuts)]
     documents = world.reader.documents()
+    mended = sum(p.scrub._mended for p in world.processes)
+    if mended and not any(f.kind == "foreign hand" for f in world.plan.faults):
+        raise Lie(f"the scrub mended {mended} keys that nobody but workers wrote")
     world.reader.look()
     meta = world.server.data["stock:meta"]
     if meta["state"] not in ("live", "degraded") or int(meta["offset"]) != max(world.history.cuts):

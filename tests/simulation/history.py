@@ -333,7 +333,10 @@ class History:
         }
         # a row in quarantine shows its place, degraded: so another place of the same code is named with its id
         places = {row["place_id"] for row in bad} | {
-            s.known["quant"][row["id"]]["place_id"] for s in self._states for row in bad if row["id"] in s.known["quant"]
+            s.known["quant"][row["id"]]["place_id"]
+            for s in self._states
+            for row in bad
+            if row["id"] in s.known["quant"]
         }
         return frozenset(
             [f"{{{s.rows['item'].get(i, {}).get('code')}" for s in self._states for i in ids]

@@ -17,6 +17,7 @@ from streams.ledger import Ledger
 from streams.ports import Identity
 from streams.publish import Publisher
 from streams.quarantine import Quarantine
+from streams.scrub import Scrub
 from tests.simulation.engines import engines
 from tests.simulation.server import Session
 from tests.streams.erp import PREFIX, SERVER
@@ -24,7 +25,7 @@ from tests.streams.erp import PREFIX, SERVER
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-COMMIT_SECONDS, IDLE_SECONDS = 1.0, 0.1
+COMMIT_SECONDS, IDLE_SECONDS, SCRUB_SECONDS, SCRUB_RATE = 1.0, 0.1, 4.0, 12
 
 
 class Wire(Connection):
@@ -158,8 +159,10 @@ class Process:
         self.publisher = Publisher(
             identity, fold, projection, ledger=self.ledger, alerts=Alerts(self), notes=Notes(self), now=world.now
         )
+        self.scrub = Scrub(identity.name, fold, SCRUB_RATE, world.now)
+        works = [self._consume(), self._commit(), *([self._compare()] if world.plan.scrubs else [])]
         # kept: the loop forgets a task that waits for what never comes
-        self._tasks = [world.loop.create_task(self._guarded(work)) for work in (self._consume(), self._commit())]
+        self._tasks = [world.loop.create_task(self._guarded(work)) for work in works]
 
     # -- death and sleep
 
@@ -253,6 +256,12 @@ class Process:
             world.commit(offset, metadata)
             done = offset
             await self.point("after a commit")
+
+    async def _compare(self) -> None:
+        while True:
+            await asyncio.sleep(SCRUB_SECONDS)
+            await self._running()
+            await self.publisher.at_standstill(self.scrub.look)
 
     def done(self) -> bool:
         """All there is was taken, published and committed."""

@@ -14,7 +14,7 @@ import msgspec
 from lupa.lua51 import LuaRuntime
 
 OK, READ_ONLY = b"+OK\r\n", b"-READONLY You can't write against a read only replica.\r\n"
-_WRITES = {"HSET", "HDEL", "DEL", "ZADD", "ZREM", "XADD", "EXPIRE", "FUNCTION", "FCALL"}
+_WRITES = {"HSET", "HDEL", "DEL", "ZADD", "ZREM", "XADD", "EXPIRE", "PERSIST", "SPOP", "FUNCTION", "FCALL"}
 
 
 def _reply(value: Any) -> bytes:
@@ -50,7 +50,9 @@ class Server:
     def _prepare(cls) -> None:
         if cls.lua is None:
             lua = cls.lua = LuaRuntime(unpack_returned_tuples=True)
-            lua.globals().redis = lua.table_from({"call": _call_from_lua, "pcall": _call_from_lua, "register_function": _register})
+            lua.globals().redis = lua.table_from(
+                {"call": _call_from_lua, "pcall": _call_from_lua, "register_function": _register}
+            )
             lua.globals().cmsgpack = lua.table_from({"unpack": _unpack})
 
     # -- what stands there
@@ -93,6 +95,8 @@ class Server:
         if name == "FUNCTION":
             self._load(args[-1])
             return _reply("onhand")
+        if name == "ZSCAN":
+            return _reply(["0", [x for m, score in self._get(args[0], {}).items() for x in (m, f"{score:.17g}")]])
         if name == "SCAN":
             return self._scan(args)
         return _reply(self.call(name, *args))
@@ -134,6 +138,8 @@ class Server:
                 kind = "none"
             case list():
                 kind = "stream"
+            case set():
+                kind = "set"
             case found:
                 kind = "zset" if isinstance(next(iter(found.values())), float) else "hash"
         return self.lua.table_from({"ok": kind})
@@ -178,6 +184,18 @@ class Server:
         members = self._get(key, {})
         return sorted(members, key=lambda m: (members[m], m))[int(first) : int(last) + 1 or None]
 
+    def _zscore(self, key: str, member: str) -> str | None:
+        score = self._get(key, {}).get(member)
+        return None if score is None else f"{score:.17g}"
+
+    def _spop(self, key: str, most: str) -> list[str]:
+        found = self._get(key, set())
+        popped = sorted(found)[: int(most)]
+        found.difference_update(popped)
+        if not found:
+            self._del(key)
+        return popped
+
     def _zrem(self, key: str, *members: str) -> int:
         return self._remove(key, members)
 
@@ -194,6 +212,9 @@ class Server:
         self.expires[key] = self._now() + int(seconds)
         return 1
 
+    def _persist(self, key: str) -> int:
+        return int(self.expires.pop(key, None) is not None)
+
     def _xadd(self, key: str, *args: Any) -> str:
         self._ids += 1
         fields = args[args.index("*") + 1 :]
@@ -207,6 +228,8 @@ class _ReplyError(Exception):
 
 def _call_from_lua(name: str, *args: Any) -> Any:
     found = Server.running.call(name, *[a if type(a) is str else _text(a) for a in args])
+    if isinstance(found, list):
+        return Server.lua.table_from(found)
     return False if found is None else found  # as Redis hands nil to Lua
 
 
