@@ -23,7 +23,7 @@ def check(world: "World") -> None:
     """Raises Lie."""
     truth = world.history.cuts[max(world.history.cuts)]
     documents = world.reader.documents()
-    mended = sum(p.scrub._mended for p in world.processes)
+    mended = sum(p.scrub.mended for p in world.processes)
     if mended and not any(f.kind == "foreign hand" for f in world.plan.faults):
         raise Lie(f"the scrub mended {mended} keys that nobody but workers wrote")
     world.reader.look()

@@ -138,6 +138,16 @@ class Notes:
         await self._process.point("after rows in quarantine were noted")
 
 
+class Mending(Scrub):
+    """`mended`: keys that nobody who may write there left so. Meta is none: a worker that slept says its state there."""
+
+    mended = 0
+
+    def _tell(self, found: list[tuple[str, str]]) -> None:
+        self.mended += sum(kind != "meta" for kind, _ in found)
+        super()._tell(found)
+
+
 class Process:
     """One worker from its start to its death."""
 
@@ -159,7 +169,7 @@ class Process:
         self.publisher = Publisher(
             identity, fold, projection, ledger=self.ledger, alerts=Alerts(self), notes=Notes(self), now=world.now
         )
-        self.scrub = Scrub(identity.name, fold, SCRUB_RATE, world.now)
+        self.scrub = Mending(identity.name, fold, SCRUB_RATE, world.now)
         works = [self._consume(), self._commit(), *([self._compare()] if world.plan.scrubs else [])]
         # kept: the loop forgets a task that waits for what never comes
         self._tasks = [world.loop.create_task(self._guarded(work)) for work in works]

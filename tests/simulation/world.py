@@ -313,8 +313,9 @@ class World:
             await self._tick()
             left -= self.all_shown()
         self._heal()
+        crowd = sum(p.alive for p in self.processes) > 1
         await self._come_right()
-        if sum(p.alive for p in self.processes) > 1:
+        if crowd:
             # a worker that was frozen may tell an alert that ended since: the next one takes it back
             for process in self.processes:
                 process.die("stopped")
