@@ -132,7 +132,7 @@ class Publisher:
         held, me = self._held, (self.identity.digest, str(self.identity.epoch))
         if (held.get("digest"), held.get("epoch")) != me or "v" not in held:
             return -1
-        if held.get("state") in HALF_DONE:
+        if held.get("state") in HALF_DONE or "chunk" in held:  # another worker may have said a state since
             log.warning("a worker died while it wrote to Redis; projecting everything anew", state=held.get("state"))
             return -1
         if self._now() * 1000 - milliseconds(held["as_of"]) > HISTORY_MS:

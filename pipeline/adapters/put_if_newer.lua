@@ -71,9 +71,11 @@ local function publish(keys, cut)
   if held > cut.v and is_whole(meta, held) then return {'newer', 0, {}} end
   -- a cut that is there already is written again: its reply was lost and the writer asks once more
   local broken = cut.prev and held ~= cut.prev and held ~= cut.v
-  local chunk = redis.call('HGET', meta, 'chunk')
+  -- whose chunks these are: a worker that slept must not end what another began since
+  local of, chunk = string.match(redis.call('HGET', meta, 'chunk') or '', '^(%S+) (%d+)$')
+  if of and is_version(of) and of > cut.v then return {'newer', 0, {}} end
   local written = held == cut.v and not chunk and (cut.prev or cut.last)
-  broken = broken or (cut.chunk > 1 and not written and (tonumber(chunk or 0) or 0) < cut.chunk - 1)
+  broken = broken or (cut.chunk > 1 and not written and (of ~= cut.v or tonumber(chunk) < cut.chunk - 1))
   if broken then
     redis.call('HSET', meta, 'state', 'rebuilding')
     return {'gap', 0, {}}
@@ -100,7 +102,7 @@ local function publish(keys, cut)
   each(cut.alerts, 2, function(id, json) redis.call('HSET', keys[3], id, json) end)
   each(cut.ended, 1, function(id) redis.call('HDEL', keys[3], id) end)
   redis.call('HSET', meta, unpack(cut.meta))
-  if cut.last then redis.call('HDEL', meta, 'chunk') else redis.call('HSET', meta, 'chunk', cut.chunk) end
+  if cut.last then redis.call('HDEL', meta, 'chunk') else redis.call('HSET', meta, 'chunk', cut.v .. ' ' .. cut.chunk) end
   return {'ok', new, refused}
 end
 

@@ -75,9 +75,9 @@ class AlertBook:
         `served`: those that Redis holds open; a worker that died in between had not told the topic yet.
         """
         events = [replace(a, state="resolved") for key, a in (served | published).items() if key not in self.open]
-        events += [a for key, a in self.open.items() if key not in published]
         self.open |= {key: replace(self.open[key], since=a.since) for key, a in published.items() if key in self.open}
-        return events
+        # one that ended and opened again may have ended in Redis only
+        return events + [a for key, a in self.open.items() if key not in published or key not in served]
 
     def _id(self, level: Level) -> str:
         shape = self._levels.shape

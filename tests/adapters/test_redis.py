@@ -113,9 +113,8 @@ def test_a_cut_is_served_as_it_was_written(site: Site) -> None:
 
 
 def test_a_document_newer_than_the_cut_is_left_alone_and_named(site: Site) -> None:
-    site.publish(site.cut(7, None))
-    begun_by_another = site.cut(9, 7, *(site.level(f"I{n}", 9, 10) for n in range(ATOMIC + 1)))
-    site.run(site.projection._send([next(site.projection._calls(begun_by_another))]))
+    site.publish(site.cut(7, None, site.level("I0", 7, 9)))
+    site.redis.hset(site.key("I0"), mapping={"on_hand": "10", "v": version(EPOCH, 9)})
     site.publish(site.cut(8, 7, site.level("I0", 8, 99)))
     assert site.held("I0")["on_hand"] == "10"
     assert site.projection.refused == {site.key("I0")}
@@ -263,6 +262,30 @@ def test_chunks_that_are_sent_again_because_a_reply_was_lost_are_fine(site: Site
         site.run(site.projection._write(some))
     assert site.reader.meta() == site.meta(2)
     assert len(site.reader.documents()) == ATOMIC + CHUNK + 1
+
+
+@pytest.mark.parametrize("prev", [7, None])
+def test_who_slept_does_not_end_what_another_began_since(site: Site, prev: int | None) -> None:
+    """Else its older cut would be shown whole, with documents of the newer one among its own."""
+    site.publish(site.cut(7, None))
+    documents = [site.level(f"I{n}", 8, 1) for n in range(ATOMIC + 1)]
+    older, newer = site.cut(8, prev, *documents), site.cut(9, prev, *documents)
+    slept, begun = list(site.projection._calls(older)), list(site.projection._calls(newer))
+    site.run(site.projection._write([slept[0], *begun[:2]]))
+    for rest in (slept[1:], slept):
+        with pytest.raises(Fenced):
+            site.run(site.projection._write(rest))
+    site.run(site.projection._write(begun[2:]))
+    assert site.reader.meta() == site.meta(9)
+
+
+def test_a_newer_cut_is_not_begun_by_the_chunks_of_an_older_one(site: Site) -> None:
+    site.publish(site.cut(7, None))
+    documents = [site.level(f"I{n}", 8, 1) for n in range(ATOMIC + 1)]
+    older, newer = (list(site.projection._calls(site.cut(n, 7, *documents))) for n in (8, 9))
+    site.run(site.projection._write(older[:2]))
+    with pytest.raises(Gap):
+        site.run(site.projection._write(newer[1:]))
 
 
 def test_a_rebuild_of_which_redis_loses_a_part_is_a_gap(site: Site) -> None:

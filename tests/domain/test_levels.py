@@ -226,8 +226,17 @@ def test_alerts_the_topic_still_holds_open_are_ended_and_keep_their_time() -> No
     (opened,) = book.evaluate(levels.absorb([row(7, "RIM", 1, -1)], 1, 5000), "0/1", 5000)
     stale = type(opened).from_dict(opened.to_dict() | {"id": "negative_available/HUB/WH"})
     older = type(opened).from_dict(opened.to_dict() | {"since": "1970-01-01T00:00:00.000Z"})
-    assert [(a.id, a.state) for a in book.reconcile({stale.id: stale, older.id: older}, {})] == [(stale.id, "resolved")]
+    told = book.reconcile({stale.id: stale, older.id: older}, {older.id: older})
+    assert [(a.id, a.state) for a in told] == [(stale.id, "resolved")]
     assert book.open[older.id].since == "1970-01-01T00:00:00.000Z"
+
+
+def test_an_alert_that_ended_in_redis_only_and_opened_again_is_opened_there_too() -> None:
+    levels = stock_levels("stock", View(), "stock")
+    book = AlertBook(levels)
+    (opened,) = book.evaluate(levels.absorb([row(7, "RIM", 1, -1)], 1, 5000), "0/1", 5000)
+    older = type(opened).from_dict(opened.to_dict() | {"since": "1970-01-01T00:00:00.000Z"})
+    assert book.reconcile({older.id: older}, {}) == [older]
 
 
 def test_a_level_that_was_empty_while_its_item_and_warehouse_were_renamed() -> None:

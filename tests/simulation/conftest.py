@@ -6,6 +6,7 @@ import stamina.instrumentation
 import structlog
 
 import pipeline.adapters.redis as projection
+from streams import scrub
 from tests.simulation.world import quiet
 
 
@@ -14,6 +15,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What simulations set for a whole process is put back for the tests that follow."""
     monkeypatch.setattr(projection, "ATOMIC", projection.ATOMIC)
     monkeypatch.setattr(projection, "CHUNK", projection.CHUNK)
+    monkeypatch.setattr(scrub, "time", scrub.time)
     configured, drawn = structlog.get_config(), random.getstate()
     hooks = stamina.instrumentation.get_on_retry_hooks()
     quiet()

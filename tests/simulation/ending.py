@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pipeline.adapters.debezium import LogReader
+from pipeline.adapters.quarantine import Noted
 from pipeline.adapters.redis import version
 from pipeline.domain.levels import stock_levels
 from pipeline.domain.times import iso
 from streams.fold import StockFold
+from streams.quarantine import Quarantine
 from tests.simulation.engines import engines
 from tests.simulation.reader import Lie, compare, negative_of
 from tests.streams.erp import PREFIX, SERVER, Record, Served
@@ -21,13 +23,16 @@ def check(world: "World") -> None:
     """Raises Lie."""
     truth = world.history.cuts[max(world.history.cuts)]
     documents = world.reader.documents()
+    mended = sum(p.scrub.mended for p in world.processes)
+    if mended and not any(f.kind == "foreign hand" for f in world.plan.faults):
+        raise Lie(f"the scrub mended {mended} keys that nobody but workers wrote")
     world.reader.look()
     meta = world.server.data["stock:meta"]
     if meta["state"] not in ("live", "degraded") or int(meta["offset"]) != max(world.history.cuts):
         raise Lie(f"ended as {meta}, the log's last cut is {max(world.history.cuts)}")
     compare(truth, documents, "in the end")
-    whole, alerts = _folded(world, world.history.log.records, {})
-    again, _ = _folded(world, world.records, world.swept)
+    whole, alerts = _folded(world, world.history.log.records, {}, {})
+    again, _ = _folded(world, world.records, world.swept, world.noted())
     compare(truth, again, "replayed from the log as it is left")
     if truth.bad:
         return
@@ -49,11 +54,15 @@ def _equal(wanted: Any, found: Any, what: str) -> None:
     raise Lie(f"{what}: is {found}, should be {wanted}")
 
 
-def _folded(world: "World", records: list[Record], swept: dict[str, int]) -> tuple[Served, list[str]]:
+def _folded(
+    world: "World", records: list[Record], swept: dict[str, int], noted: dict[bytes, Noted | None]
+) -> tuple[Served, list[str]]:
     """What a worker without any fault serves: documents byte for byte, and the open alerts."""
     with engines.one() as engine:
         levels = stock_levels(PREFIX, engine.views["stock"], "stock")
-        fold = StockFold(engine, levels, LogReader(SERVER, engine.tables), swept)
+        reader = LogReader(SERVER, engine.tables)
+        quarantine = Quarantine(engine, reader, noted, world.identity.log_epoch)
+        fold = StockFold(engine, levels, reader, swept, quarantine)
         for record in records:
             fold.fold(record)
         fold.end_replay()

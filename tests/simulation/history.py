@@ -331,4 +331,14 @@ class History:
         ids |= {
             s.known["quant"][row["id"]]["item_id"] for s in self._states for row in bad if row["id"] in s.known["quant"]
         }
-        return frozenset(str(s.rows["item"].get(i, {}).get("code")) for s in self._states for i in ids)
+        # a row in quarantine shows its place, degraded: so another place of the same code is named with its id
+        places = {row["place_id"] for row in bad} | {
+            s.known["quant"][row["id"]]["place_id"]
+            for s in self._states
+            for row in bad
+            if row["id"] in s.known["quant"]
+        }
+        return frozenset(
+            [f"{{{s.rows['item'].get(i, {}).get('code')}" for s in self._states for i in ids]
+            + [f":location={s.rows['place'].get(i, {}).get('code')}" for s in self._states for i in places]
+        )

@@ -33,21 +33,28 @@ def _library(patch: Patch, old: str, new: str) -> None:
     patch.setattr(projection, "_library", lambda: text.replace(old, new))
 
 
+_NEWER = "if held > cut.v and is_whole(meta, held) then return {'newer', 0, {}} end"
+
+
 def an_emptied_redis_goes_unseen(patch: Patch) -> None:
-    _library(patch, "if cut.prev and held ~= cut.prev and held ~= cut.v then return {'gap', 0} end", "")
+    _library(patch, "local broken = cut.prev and held ~= cut.prev and held ~= cut.v", "local broken = false")
+
+
+def a_lost_chunk_goes_unseen(patch: Patch) -> None:
+    _library(patch, "broken = broken or (cut.chunk > 1", "broken = broken or (false")
 
 
 def an_older_cut_is_written(patch: Patch) -> None:
-    _library(patch, "if held > cut.v then return {'newer', 0} end", "")
+    _library(patch, _NEWER, "")
 
 
 def an_older_document_is_written(patch: Patch) -> None:
-    _library(patch, "if held and held > v then return false end", "")
-    _library(patch, "if held > cut.v then return {'newer', 0} end", "")
+    _library(patch, "if held and held > mine and is_version(held) then", "if false then")
+    _library(patch, _NEWER, "")
 
 
 def a_field_that_ended_stays(patch: Patch) -> None:
-    _library(patch, "redis.call('DEL', key)", "")
+    _library(patch, "redis.call('DEL', key)  -- a field ended", "-- a field ended")
 
 
 def a_gap_is_swallowed(patch: Patch) -> None:
@@ -100,6 +107,7 @@ def a_truncate_is_lost(patch: Patch) -> None:
 MISTAKES: list[Plant] = [
     commit_before_publish,
     an_emptied_redis_goes_unseen,
+    a_lost_chunk_goes_unseen,
     an_older_cut_is_written,
     an_older_document_is_written,
     a_field_that_ended_stays,

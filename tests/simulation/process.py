@@ -1,7 +1,7 @@
 """A worker process: the real Publisher, StockFold and Projection on simulated wires, killed or frozen at any effect."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +16,8 @@ from streams.fold import StockFold
 from streams.ledger import Ledger
 from streams.ports import Identity
 from streams.publish import Publisher
+from streams.quarantine import Quarantine
+from streams.scrub import Scrub
 from tests.simulation.engines import engines
 from tests.simulation.server import Session
 from tests.streams.erp import PREFIX, SERVER
@@ -23,7 +25,7 @@ from tests.streams.erp import PREFIX, SERVER
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-COMMIT_SECONDS, IDLE_SECONDS = 1.0, 0.1
+COMMIT_SECONDS, IDLE_SECONDS, SCRUB_SECONDS, SCRUB_RATE = 1.0, 0.1, 4.0, 12
 
 
 class Wire(Connection):
@@ -129,6 +131,22 @@ class Notes:
         self._process.world.swept = dict(tables)
         await self._process.point("after a note")
 
+    async def quarantine(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        for key, value in records:
+            await self._process.point("before a row in quarantine is noted")
+            self._process.world.quarantine[key] = value
+        await self._process.point("after rows in quarantine were noted")
+
+
+class Mending(Scrub):
+    """`mended`: keys that nobody who may write there left so. Meta is none: a worker that slept says its state there."""
+
+    mended = 0
+
+    def _tell(self, found: list[tuple[str, str]]) -> None:
+        self.mended += sum(kind != "meta" for kind, _ in found)
+        super()._tell(found)
+
 
 class Process:
     """One worker from its start to its death."""
@@ -139,20 +157,22 @@ class Process:
         self._frozen: asyncio.Future[None] | None = None
         self.ledger = Ledger()
         self.engine = engines.take()
-        levels = stock_levels(PREFIX, self.engine.views["stock"], "stock")
-        fold = StockFold(self.engine, levels, LogReader(SERVER, self.engine.tables), world.swept)
         identity: Identity = world.identity
+        levels = stock_levels(PREFIX, self.engine.views["stock"], "stock")
+        reader = LogReader(SERVER, self.engine.tables)
+        quarantine = Quarantine(self.engine, reader, world.noted(), identity.log_epoch)
+        fold = StockFold(self.engine, levels, reader, world.swept, quarantine)
         projection = Projection("redis://simulated", PREFIX, identity.epoch, None, lambda: None)
-        self._rebuilding, self._projected = False, projection.rebuild
-        projection.rebuild = self._rebuild  # type: ignore[method-assign]
-        pool = projection._redis.connection_pool
+        pool = projection._redis._redis.connection_pool
         pool.connection_class = Wire
         pool.connection_kwargs["process"] = self
         self.publisher = Publisher(
             identity, fold, projection, ledger=self.ledger, alerts=Alerts(self), notes=Notes(self), now=world.now
         )
+        self.scrub = Mending(identity.name, fold, SCRUB_RATE, world.now)
+        works = [self._consume(), self._commit(), *([self._compare()] if world.plan.scrubs else [])]
         # kept: the loop forgets a task that waits for what never comes
-        self._tasks = [world.loop.create_task(self._guarded(work)) for work in (self._consume(), self._commit())]
+        self._tasks = [world.loop.create_task(self._guarded(work)) for work in works]
 
     # -- death and sleep
 
@@ -247,16 +267,11 @@ class Process:
             done = offset
             await self.point("after a commit")
 
-    @property
-    def rebuilds(self) -> bool:
-        """It projects everything anew."""
-        return self._rebuilding
-
-    async def _rebuild(self, *args: Any) -> int:
-        self._rebuilding = True
-        found = await self._projected(*args)
-        self._rebuilding = False
-        return found
+    async def _compare(self) -> None:
+        while True:
+            await asyncio.sleep(SCRUB_SECONDS)
+            await self._running()
+            await self.publisher.at_standstill(self.scrub.look)
 
     def done(self) -> bool:
         """All there is was taken, published and committed."""

@@ -1,4 +1,4 @@
-"""Redis in memory: exactly the commands that the projection sends, its function in real Lua, RESP3 on the wire.
+"""Redis in memory: exactly the commands that the projection sends, its function in real Lua, RESP2 on the wire.
 
 `test_server.py` holds it to the real server: the same bytes sent to both give the same replies and the same data.
 """
@@ -14,23 +14,19 @@ import msgspec
 from lupa.lua51 import LuaRuntime
 
 OK, READ_ONLY = b"+OK\r\n", b"-READONLY You can't write against a read only replica.\r\n"
-_WRITES = {"HSET", "HDEL", "DEL", "ZADD", "ZREM", "XADD", "EXPIRE", "FUNCTION", "FCALL"}
+_WRITES = {"HSET", "HDEL", "DEL", "ZADD", "ZREM", "XADD", "EXPIRE", "PERSIST", "SPOP", "FUNCTION", "FCALL"}
 
 
 def _reply(value: Any) -> bytes:
-    """A value as RESP3."""
+    """A value as RESP2."""
     match value:
         case None:
-            return b"_\r\n"
+            return b"$-1\r\n"
         case bool() | int():
             return b":%d\r\n" % value
-        case float():
-            return b",%s\r\n" % repr(value).encode()
         case str():
             data = value.encode()
             return b"$%d\r\n%s\r\n" % (len(data), data)
-        case dict():
-            return b"%%%d\r\n" % len(value) + b"".join(_reply(x) for pair in value.items() for x in pair)
         case _:
             return b"*%d\r\n" % len(value) + b"".join(map(_reply, value))
 
@@ -54,7 +50,9 @@ class Server:
     def _prepare(cls) -> None:
         if cls.lua is None:
             lua = cls.lua = LuaRuntime(unpack_returned_tuples=True)
-            lua.globals().redis = lua.table_from({"call": _call_from_lua, "register_function": _register})
+            lua.globals().redis = lua.table_from(
+                {"call": _call_from_lua, "pcall": _call_from_lua, "register_function": _register}
+            )
             lua.globals().cmsgpack = lua.table_from({"unpack": _unpack})
 
     # -- what stands there
@@ -94,13 +92,11 @@ class Server:
     def _plain(self, name: str, args: list[str]) -> bytes:
         if name in ("CLIENT", "SELECT", "AUTH"):
             return OK
-        if name == "HELLO":
-            return _reply({"proto": 3})
-        if name == "PING":
-            return b"+PONG\r\n"
         if name == "FUNCTION":
             self._load(args[-1])
             return _reply("onhand")
+        if name == "ZSCAN":
+            return _reply(["0", [x for m, score in self._get(args[0], {}).items() for x in (m, f"{score:.17g}")]])
         if name == "SCAN":
             return self._scan(args)
         return _reply(self.call(name, *args))
@@ -124,8 +120,8 @@ class Server:
         many, lua = int(command[2]), self.lua
         keys = lua.table_from([k.decode() for k in command[3 : 3 + many]])
         Server.running = self
-        status, count = function(keys, lua.table_from([_Packed(a) for a in command[3 + many :]])).values()
-        return _reply([status, count])
+        said = function(keys, lua.table_from([_Packed(a) for a in command[3 + many :]])).values()
+        return _reply([x if isinstance(x, int | str) else list(x.values()) for x in said])
 
     # -- commands, from the wire and from Lua
 
@@ -136,8 +132,24 @@ class Server:
             raise _ReplyError(f"ERR unknown command '{name}'")
         return handler(*args)
 
-    def _hgetall(self, key: str) -> dict[str, str]:
-        return dict(self._get(key, {}))
+    def _type(self, key: str) -> Any:
+        match self._get(key, None):
+            case None:
+                kind = "none"
+            case list():
+                kind = "stream"
+            case set():
+                kind = "set"
+            case found:
+                kind = "zset" if isinstance(next(iter(found.values())), float) else "hash"
+        return self.lua.table_from({"ok": kind})
+
+    def _hgetall(self, key: str) -> list[str]:
+        return [x for pair in self._get(key, {}).items() for x in pair]
+
+    def _hmget(self, key: str, *names: str) -> Any:
+        found = self._get(key, {})
+        return self.lua.table_from([found.get(name, False) for name in names])
 
     def _hget(self, key: str, name: str) -> str | None:
         return self._get(key, {}).get(name)
@@ -172,6 +184,18 @@ class Server:
         members = self._get(key, {})
         return sorted(members, key=lambda m: (members[m], m))[int(first) : int(last) + 1 or None]
 
+    def _zscore(self, key: str, member: str) -> str | None:
+        score = self._get(key, {}).get(member)
+        return None if score is None else f"{score:.17g}"
+
+    def _spop(self, key: str, most: str) -> list[str]:
+        found = self._get(key, set())
+        popped = sorted(found)[: int(most)]
+        found.difference_update(popped)
+        if not found:
+            self._del(key)
+        return popped
+
     def _zrem(self, key: str, *members: str) -> int:
         return self._remove(key, members)
 
@@ -188,6 +212,9 @@ class Server:
         self.expires[key] = self._now() + int(seconds)
         return 1
 
+    def _persist(self, key: str) -> int:
+        return int(self.expires.pop(key, None) is not None)
+
     def _xadd(self, key: str, *args: Any) -> str:
         self._ids += 1
         fields = args[args.index("*") + 1 :]
@@ -201,6 +228,8 @@ class _ReplyError(Exception):
 
 def _call_from_lua(name: str, *args: Any) -> Any:
     found = Server.running.call(name, *[a if type(a) is str else _text(a) for a in args])
+    if isinstance(found, list):
+        return Server.lua.table_from(found)
     return False if found is None else found  # as Redis hands nil to Lua
 
 

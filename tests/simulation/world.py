@@ -4,12 +4,16 @@ import asyncio
 import random
 from dataclasses import dataclass
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import stamina.instrumentation
 import structlog
 
 import pipeline.adapters.redis as projection
+from pipeline.adapters.quarantine import Entry, Noted
+from streams import scrub
 from streams.ports import Identity
 from tests.simulation.ending import check
 from tests.simulation.engines import engines
@@ -24,6 +28,7 @@ EPOCH = LOG_EPOCH + 5
 PATIENCE = 900.0
 """Seconds of the simulation in which everything must have come right once the faults are over."""
 HEARTBEAT = 10.0
+FOREIGN = "foreign hand"
 KINDS = {
     "kill": 30,
     "freeze": 14,
@@ -35,7 +40,7 @@ KINDS = {
     "redis put back": 8,
     "redis away": 6,
     "redis read only": 4,
-    "keys distrusted": 3,
+    FOREIGN: 5,
     "another worker": 5,
 }
 
@@ -59,6 +64,7 @@ class Plan:
     weeks: bool
     faults: list[Fault]
     without: frozenset[int] = frozenset()
+    scrubs: bool = False
 
     @classmethod
     def of(cls, seed: int, length: int | None = None, without: frozenset[int] = frozenset()) -> "Plan":
@@ -69,7 +75,9 @@ class Plan:
             Fault(rng.randint(1, 14 * drawn + 20), kind, rng.choice((0.1, 3.0, 12.0, 40.0)))
             for kind in rng.choices(list(KINDS), list(KINDS.values()), k=rng.choice((0, 1, 2, 3, 4, 6)))
         ]
-        return cls(seed, length or drawn, bad, weeks, [f for i, f in enumerate(faults) if i not in without], without)
+        scrubs = rng.random() < 0.2 or any(f.kind == FOREIGN for f in faults)
+        left = [f for i, f in enumerate(faults) if i not in without]
+        return cls(seed, length or drawn, bad, weeks, left, without, scrubs)
 
 
 class World:
@@ -86,6 +94,7 @@ class World:
         self.committed: tuple[int | None, str] = (None, "")
         self.alerts: list[tuple[str, bytes]] = []
         self.swept: dict[str, int] = {}
+        self.quarantine: dict[bytes, bytes | None] = {}
         self.processes: list[Process] = []
         self.owner: Process | None = None
         self.generation = 0
@@ -184,6 +193,11 @@ class World:
         self.processes.append(process)
         self.say(f"worker {process.number} starts")
 
+    def noted(self) -> dict[bytes, Noted | None]:
+        """What a worker that starts reads of the quarantine topic."""
+        held = {key: msgspec.json.decode(value, type=Entry) for key, value in self.quarantine.items() if value}
+        return {key: Noted(e.offset, e.reason, bytes(e.before)) for key, e in held.items()}
+
     # -- Redis
 
     def execute(self, command: list[bytes]) -> bytes:
@@ -195,7 +209,7 @@ class World:
             except Lie as e:
                 self.broken(e)
             if self.rng.random() < 0.2:
-                self._kept.append(self.server.copy())
+                self._kept.append((self.server.copy(), frozenset(self.reader.wounds)))
         return reply
 
     # -- faults
@@ -209,15 +223,10 @@ class World:
     def step(self, process: Process, what: str) -> None:
         """An effect begins or ended: the place where faults come."""
         self.steps += 1
-        while self._waiting and self._waiting[0].step <= self.steps and not self.spared:
+        while self._waiting and self._waiting[0].step <= self.steps:
             fault = self._waiting.pop(0)
             self.say(f"fault: {fault.kind} ({fault.seconds} s), worker {process.number} {what}")
             self._strike(fault, process)
-
-    @property
-    def spared(self) -> bool:
-        """A rebuild is under way: it does not yet notice that Redis loses it halfway."""
-        return any(p.alive and p.rebuilds for p in self.processes)
 
     def due(self, kind: str) -> bool:
         """True once after such a fault came."""
@@ -251,34 +260,41 @@ class World:
                     self.server.functions.clear()
             case "redis put back":
                 if self._kept:
-                    self._lose(self.rng.choice(self._kept))
+                    self._lose(*self.rng.choice(self._kept))
             case "redis away":
                 self.redis_away = True
                 self.loop.call_later(fault.seconds, self._back)
             case "redis read only":
                 self.server.read_only = True
                 self.loop.call_later(fault.seconds, self._writable)
-            case "keys distrusted":
-                self._distrust()
+            case "foreign hand":
+                self._meddle()
+                return
         for socket in self.sockets:
             socket.reset()
         self.sockets.clear()
 
-    def _lose(self, kept: Any) -> None:
+    def _lose(self, kept: Any, wounds: frozenset[str] = frozenset()) -> None:
         self.reader.forget()
+        self.reader.wounds |= wounds
         self.server.restore(kept)
 
-    def _distrust(self) -> None:
-        """A key is lost or written by others, and `verify --repair` found it."""
+    def _meddle(self) -> None:
+        """A level's key is lost or written by others; now and then `verify --repair` names it before the scrub does."""
         keys = sorted(k for k in self.server.data if k.startswith("stock:{"))
         if not keys:
             return
         key = self.rng.choice(keys)
-        if self.rng.random() < 0.5:
-            self.server._del(key)
-        self.reader.forget()
-        for name in (key, "stock:meta"):
-            self.server._hdel(name, "v")
+        self.reader.wound(key)
+        match self.rng.randint(0, 2):
+            case 0:
+                self.server._del(key)
+            case 1:
+                self.server._hset(key, "on_hand", "4711.00")
+            case _:
+                self.server._hdel(key, "on_hand", "v")
+        if self.rng.random() < 0.3:
+            self.server.data.setdefault("stock:suspects", set()).add(key)
 
     def _back(self) -> None:
         self.redis_away = False
@@ -297,8 +313,9 @@ class World:
             await self._tick()
             left -= self.all_shown()
         self._heal()
+        crowd = sum(p.alive for p in self.processes) > 1
         await self._come_right()
-        if sum(p.alive for p in self.processes) > 1:
+        if crowd:
             # a worker that was frozen may tell an alert that ended since: the next one takes it back
             for process in self.processes:
                 process.die("stopped")
@@ -325,13 +342,17 @@ class World:
         for _ in range(2):
             self._beat()
             beat = self.loop.time()
-            while self.failure is None and not (self.all_shown() and self.owner is not None and self.owner.done()):
+            while self.failure is None and not self._right():
                 await self._tick()
                 if self.loop.time() > beat + HEARTBEAT:
                     self._beat()
                     beat = self.loop.time()
                 if self.loop.time() > until:
-                    self.broken(Lie(f"nothing comes right: refused {self.refused[-1:]}"))
+                    self.broken(Lie(f"nothing comes right: refused {self.refused[-1:]}, wounds {self.reader.wounds}"))
+
+    def _right(self) -> bool:
+        done = self.owner is not None and self.owner.done()
+        return self.all_shown() and done and not self.reader.wounds
 
     def _beat(self) -> None:
         self.history.log.now = max(self.history.log.now, int(self.loop.time() * 1000) + self._weeks * WEEK_MS)
@@ -357,6 +378,7 @@ def quiet() -> None:
     stamina.instrumentation.set_on_retry_hooks([])
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     projection.ATOMIC, projection.CHUNK = 12, 5
+    scrub.time = SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time())  # type: ignore[assignment]
 
 
 def simulate(plan: Plan) -> World:

@@ -423,11 +423,13 @@ def test_an_alert_that_only_redis_was_told_of_ends_there_too(log: Log) -> None:
     assert [(a.item, a.state) for a in second.alerts.told[1:]] == [("A", "resolved")]
 
 
-@pytest.mark.parametrize("state", ["applying", "rebuilding"])
-def test_what_a_dying_worker_wrote_in_part_is_projected_anew(log: Log, state: str) -> None:
-    """A key that was new in its cut and is gone by now would be known to nobody else."""
+@pytest.mark.parametrize(
+    "meta", [{"state": "applying"}, {"state": "rebuilding"}, {"state": "snapshot", "chunk": "8 1"}]
+)
+def test_what_a_dying_worker_wrote_in_part_is_projected_anew(log: Log, meta: dict[str, str]) -> None:
+    """A key that was new in its cut and is gone by now would be known to nobody else; who slept may say a state since."""
     first = Worker(log).take()
-    first.redis.meta_["state"] = state
+    first.redis.meta_.update(meta)
     first.redis.served["stock:{GHOST}"] = {"on_hand": "1"}
     log.transaction(2, [quant(1, 1, 1, 6)])
     worker = first.again().take()
