@@ -1,6 +1,6 @@
 # Bare `make` prints this list. Everything is installed by infra/bootstrap.sh on the first use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz fuzz-query simulate mutants faults clean
+.PHONY: help setup demo test test-long check bench fuzz fuzz-query simulate mutants faults clean
 BIN := .venv/bin
 
 help: ## print this list
@@ -17,6 +17,10 @@ test: ## everything CI runs: check, then all tests on real servers; ARGS="-k sta
 	@sh infra/bootstrap.sh test
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest $(ARGS)
+
+test-long: ## every failpoint, every fault of Redis, every way in which a source is lost: 20 more minutes
+	@sh infra/bootstrap.sh test
+	$(BIN)/pytest -m long $(ARGS)
 
 check: ## lint, format, types, import layers
 	@sh infra/bootstrap.sh test

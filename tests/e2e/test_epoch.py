@@ -96,6 +96,7 @@ def test_slot_dropped(source: Source) -> None:
     assert source.on_hand("PROBE", "W1") == "7.0000"
 
 
+@pytest.mark.long
 def test_slot_advanced(source: Source) -> None:
     """Debezium goes on after the gap as if nothing had been."""
     stop_connector(source)
@@ -111,6 +112,7 @@ def test_slot_advanced(source: Source) -> None:
     mend(source, told(source, "was moved ahead", "degraded"))
 
 
+@pytest.mark.long
 def test_wal_removed(source: Source) -> None:
     stop_connector(source)
     admin(source, "ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
@@ -128,6 +130,7 @@ def test_wal_removed(source: Source) -> None:
     mend(source, fix)
 
 
+@pytest.mark.long
 def test_put_back(source: Source) -> None:
     """A cold copy of the server's files is put back: the same server, the same timeline, positions go back."""
     stack = source.stack
@@ -173,6 +176,7 @@ def test_failed_over(source: Source) -> None:
     assert source.on_hand("PROBE", "W1") == "21.0000"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_a_restart_of_the_database_heals_alone(source: Source, end: str) -> None:
     source.sql.execute("UPDATE quant SET quantity = 5 WHERE id = 100001")
@@ -193,6 +197,7 @@ async def delete_topic(broker: Kafka, topic: str) -> None:
     await admin.close()
 
 
+@pytest.mark.long
 def test_log_made_anew(source: Source) -> None:
     """Somebody deletes the topic and makes one of the same name and settings."""
     broker = Kafka(bootstrap_servers=source.stack.kafka.bootstrap)

@@ -37,7 +37,10 @@ PROVOKED: dict[str, Callable[[Source], None]] = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
+EVERY_TIME = ("after-redis", "after-call", "before-commit")
+
+
+@pytest.mark.parametrize("place", [p if p in EVERY_TIME else pytest.param(p, marks=pytest.mark.long) for p in PLACES])
 def test_killed_at(source: Source, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     provoke = PROVOKED.get(place.partition("-")[2], change_nothing)
     assert source.stop_worker() == 0

@@ -138,7 +138,7 @@ def connector_state(source: Source) -> str:
 
 def test_a_new_column_then_a_new_table_under_load_with_everything_killed(source: Source, pack: Path) -> None:
     old = digest(source)
-    with Watch(source) as watch, Writers(source) as writers:
+    with Watch(source) as watch, Writers(source, patient=True) as writers:
         wait_for(lambda: writers.transactions > 100, "writers at work")
         source.sql.execute(";".join(COLUMN))
         source.sql.execute("UPDATE quant SET blocked = true WHERE id % 5 = 0 AND id < 100000")

@@ -252,9 +252,14 @@ FAULTS = [
     slow, half_open, reset, read_only, out_of_memory, no_disk, busy, paused, no_rights, password_rotated,
     too_many_clients, functions_lost, emptied, restarted_empty, foreign_hands, evicting,
 ]  # fmt: skip
+EVERY_TIME = (half_open, out_of_memory, emptied, foreign_hands)
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "fault",
+    [f if f in EVERY_TIME else pytest.param(f, marks=pytest.mark.long) for f in FAULTS],
+    ids=lambda f: f.__name__,
+)
 def test_it_is_said_and_heals_and_no_version_goes_back(source: Behind, fault: Callable[[Behind], None]) -> None:
     with Watch(source.stack.redis.port, source.prefix, source.redis_password) as watch:
         with Writers(source) as writers:
@@ -305,6 +310,7 @@ def _position(client: redis.Redis, prefix: str) -> int:
     return (int(high, 16) << 32) + int(low, 16)
 
 
+@pytest.mark.long
 def test_killed_and_restarted_with_its_disk(source: Behind) -> None:
     with Writers(source) as writers:
         wait_for(lambda: writers.transactions > 100, "writers at work")

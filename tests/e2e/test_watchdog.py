@@ -52,7 +52,9 @@ def no_login(source: Source) -> Callable[[], None]:
     return lambda: admin(source, "ALTER ROLE cdc LOGIN")
 
 
-@pytest.mark.parametrize("take_away", [wrong_password, no_login], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "take_away", [wrong_password, pytest.param(no_login, marks=pytest.mark.long)], ids=lambda f: f.__name__
+)
 def test_a_connector_that_failed_goes_on_when_the_cause_is_gone(
     source: Source, take_away: Callable[[Source], Callable[[], None]]
 ) -> None:
@@ -101,6 +103,7 @@ def test_a_connector_that_somebody_paused_is_left_alone_and_told(source: Source)
     wait_for(lambda: source.meta()["state"] == "live", "over")
 
 
+@pytest.mark.long
 def test_connect_away_is_told_and_over_when_it_is_back(source: Source) -> None:
     source.stack.kill("connect")
     source.sql.execute("UPDATE quant SET quantity = quantity + 1 WHERE id = 100001")
@@ -112,6 +115,7 @@ def test_connect_away_is_told_and_over_when_it_is_back(source: Source) -> None:
     source.verify()
 
 
+@pytest.mark.long
 def test_a_weekend_without_worker_and_connect(source: Source) -> None:
     """The ERP goes on; what it did is served when both are back, and nothing else."""
     assert source.stop_worker() == 0
@@ -130,6 +134,7 @@ def test_a_weekend_without_worker_and_connect(source: Source) -> None:
     wait_for(lambda: all(not hop["cause"] for hop in hops(source).values()), "status finds nothing")
 
 
+@pytest.mark.long
 def test_a_long_open_transaction_is_no_outage(source: Source) -> None:
     """WAL is kept for it and everything else flows."""
     with psycopg.connect(source.stack.postgres.url(source.name)) as long:
@@ -145,6 +150,7 @@ def test_a_long_open_transaction_is_no_outage(source: Source) -> None:
     source.verify()
 
 
+@pytest.mark.long
 def test_idle_tables_in_a_busy_database_keep_no_wal(source: Source) -> None:
     source.sql.execute("CREATE TABLE busy AS SELECT repeat('x', 1000) FROM generate_series(1, 20000)")
     busy = source.position()
