@@ -24,7 +24,7 @@ SILENT_S = 15.0
 DEAD_S = 60.0
 """So long, and Connect still says RUNNING: its task is started again."""
 THOROUGH_S = 60.0
-ERP_S, LOG_S, CONNECT_S, SCHEMA_S = 5.0, 5.0, 3.0, 120.0
+ERP_S, LOG_S, CONNECT_S, SCHEMA_S = 5.0, 5.0, 3.0, 30.0
 Drift = Callable[[Source, Applied], list[str]]
 log = structlog.get_logger("onhand.worker")
 

@@ -53,7 +53,8 @@ def state(source: Source) -> tuple[str, str]:
 
 
 def wait_for_state(source: Source, state_: str, rows: int) -> None:
-    wait_for(lambda: state(source) == (state_, str(rows)), f"{state_} with {rows} rows, not {state(source)}")
+    # the ERP's catalog, which is looked at every half minute, has its say too
+    wait_for(lambda: state(source) == (state_, str(rows)), f"{state_} with {rows} rows, not {state(source)}", 120)
 
 
 def put(source: Source, key: bytes, value: bytes) -> None:

@@ -111,7 +111,7 @@ def test_what_the_log_lacks_is_named_and_no_repair_is_claimed(source: Source) ->
     assert differing(done).keys() == {PROBE, "{PROBE}", "{PROBE}:W1:location=L3"}
     assert all(layers == {"the ERP against the rows remembered"} for layers in differing(done).values())
     assert "the feed is behind" in done.stderr
-    assert "onhand apply verify" in done.stderr
+    assert "onhand apply --snapshot verify" in done.stderr
     requests.put(f"{connector}/resume", timeout=10).raise_for_status()
     source.wait_until_served()
     source.verify()
