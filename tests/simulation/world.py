@@ -13,7 +13,7 @@ import structlog
 
 import pipeline.adapters.redis as projection
 from pipeline.adapters.quarantine import Entry, Noted
-from streams import scrub
+from streams import publish, scrub
 from streams.ports import Identity
 from tests.simulation.ending import check
 from tests.simulation.engines import engines
@@ -378,6 +378,8 @@ def quiet() -> None:
     stamina.instrumentation.set_on_retry_hooks([])
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     projection.ATOMIC, projection.CHUNK = 12, 5
+    # a worker freezes what it remembers for the rest of its process: here that would keep every world for ever
+    publish.gc = SimpleNamespace(collect=lambda: 0, freeze=lambda: None)  # type: ignore[assignment]
     scrub.time = SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time())  # type: ignore[assignment]
 
 
