@@ -6,7 +6,7 @@ import stamina.instrumentation
 import structlog
 
 import pipeline.adapters.redis as projection
-from streams import scrub
+from streams import publish, scrub
 from tests.simulation.world import quiet
 
 
@@ -16,6 +16,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(projection, "ATOMIC", projection.ATOMIC)
     monkeypatch.setattr(projection, "CHUNK", projection.CHUNK)
     monkeypatch.setattr(scrub, "time", scrub.time)
+    monkeypatch.setattr(publish, "gc", publish.gc)
     configured, drawn = structlog.get_config(), random.getstate()
     hooks = stamina.instrumentation.get_on_retry_hooks()
     quiet()

@@ -139,7 +139,7 @@ class Notes:
 
 
 class Mending(Scrub):
-    """`mended`: keys that nobody who may write there left so. Meta is none: a worker that slept says its state."""
+    """`mended`: keys left otherwise by workers. Meta does not count: one that slept says its state there."""
 
     mended = 0
 

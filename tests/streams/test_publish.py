@@ -427,7 +427,7 @@ def test_an_alert_that_only_redis_was_told_of_ends_there_too(log: Log) -> None:
     "meta", [{"state": "applying"}, {"state": "rebuilding"}, {"state": "snapshot", "chunk": "8 1"}]
 )
 def test_what_a_dying_worker_wrote_in_part_is_projected_anew(log: Log, meta: dict[str, str]) -> None:
-    """A key that was new in its cut and is gone by now would be known to nobody else."""
+    """A key that was new in its cut and is gone by now would be known to nobody else; another may say a state since."""
     first = Worker(log).take()
     first.redis.meta_.update(meta)
     first.redis.served["stock:{GHOST}"] = {"on_hand": "1"}
