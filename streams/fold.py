@@ -197,6 +197,10 @@ class StockFold:
 
     def _snapshot_row(self, record: Record, row: c.SnapshotRow) -> None:
         if row.stage == "incremental":
+            if (
+                self.visibility.in_snapshot
+            ):  # as in `fold`: these come while streaming, and the snapshot has not seen them
+                self._snapshot_end(record.offset, None, self.place.time_ms if self.place else 0)
             self._read_again(record, row)
             return
         self._snapshot_seen(record, row)

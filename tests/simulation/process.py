@@ -35,6 +35,9 @@ class Wire(Connection):
         super().__init__(**kwargs)
         self._process = process
 
+    def __del__(self) -> None:
+        """The dead close nothing: there is no socket to warn of."""
+
     async def _connect(self) -> None:
         await self._process.point("connecting to Redis")
         if self._process.world.redis_away:

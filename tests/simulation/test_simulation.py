@@ -12,12 +12,10 @@ from tests.simulation.mistakes import MISTAKES, Plant, commit_before_publish
 from tests.simulation.world import Plan, simulate
 
 ONCE_FAILED = [
-    97, 126,  # a worker died between the calls of one cut: keys that were new in it stayed as ghosts
-    17, 102,  # an alert that only Redis was told of stayed there for ever
-    37, 159,  # Redis was away while a rebuild looked for ghosts: the worker took it for a bug of its own
-    154,  # a worker that lost the log emptied what its heir had written of negative levels
-    7, 81,  # a row that cannot be read stayed in quarantine after a TRUNCATE
-    91, 175,  # an open transaction mended a bad row: told before it was shown
+    1531,  # a worker that slept ended the rebuild that its heir had begun: shown whole, with keys missing
+    3274,  # a worker that slept said a state over "applying": keys of a cut written in part stayed as ghosts
+    1649, 2280,  # an alert that ended in Redis only, and opened again, was not opened there
+    52464,  # rows of an incremental snapshot after a snapshot of which compaction left no last row were dropped
 ]  # fmt: skip
 SEEDS_TO_FIND_A_MISTAKE = 200
 
@@ -50,7 +48,7 @@ def test_a_planted_mistake_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatc
 
 def test_what_fails_is_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
     commit_before_publish(monkeypatch)
-    seed = next(s for s in range(100) if simulate(Plan.of(s)).failure is not None and Plan.of(s).length > 8)
-    small = shrunk(Plan.of(seed))
-    assert simulate(small).failure is not None
-    assert small.length < Plan.of(seed).length
+    failing = [plan for plan in map(Plan.of, range(20)) if plan.length > 8 and simulate(plan).failure is not None]
+    small = [shrunk(plan) for plan in failing]
+    assert all(simulate(plan).failure is not None for plan in small)
+    assert sum(plan.length for plan in small) < sum(plan.length for plan in failing)

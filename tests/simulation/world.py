@@ -351,7 +351,7 @@ class World:
 
     def _right(self) -> bool:
         done = self.owner is not None and self.owner.done()
-        return self.all_shown() and done and not self.reader.wounds
+        return self.all_shown() and done and not self.reader.hurts()
 
     def _beat(self) -> None:
         self.history.log.now = max(self.history.log.now, int(self.loop.time() * 1000) + self._weeks * WEEK_MS)

@@ -120,3 +120,12 @@ def test_a_row_that_was_captured_whole_but_not_read_again_is_gone() -> None:
     folded(log, fold)
     fold.end_replay()
     assert fold.engine.tables["public.quant"].pks() == {1}
+
+
+def test_rows_found_again_stay_where_compaction_took_the_last_row_of_the_snapshot_before() -> None:
+    log = Log().begun()
+    log.snapshot(1, {"item": {}, "place": {9: {"id": 9, "code": "z", "warehouse": "W9"}}, "quant": {}})
+    for op in FIRST:
+        read_again(log, op, time_ms=1500)
+    log.transaction(2, [item(3, "C")])
+    assert on_hand(folded(log), RIM) == "5.00"
