@@ -37,7 +37,7 @@ PROVOKED: dict[str, Callable[[Source], None]] = {
 }
 
 
-EVERY_TIME = ("after-redis", "after-call", "before-commit")
+EVERY_TIME = ("after-redis",)
 
 
 @pytest.mark.parametrize("place", [p if p in EVERY_TIME else pytest.param(p, marks=pytest.mark.long) for p in PLACES])

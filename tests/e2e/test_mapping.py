@@ -163,6 +163,7 @@ def test_a_new_column_then_a_new_table_under_load_with_everything_killed(source:
     source.verify()
 
 
+@pytest.mark.long
 def test_rows_read_again_while_connect_lags_and_is_killed(source: Source) -> None:
     """No older reading wins over a newer change, and none that is ahead of the stream is shown before its time."""
     loaded = settings.load(source.config)

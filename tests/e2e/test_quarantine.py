@@ -169,6 +169,7 @@ def test_what_is_no_row_of_the_erp_is_dropped_with_a_trace(source: Source) -> No
     source.verify()
 
 
+@pytest.mark.long
 def test_a_column_that_was_retyped_does_not_stop_the_worker(source: Source) -> None:
     rows = source.sql.execute("SELECT count(*) FROM quant").fetchone()[0]
     assert rows > 2000
