@@ -24,23 +24,30 @@ SILENT_S = 15.0
 DEAD_S = 60.0
 """So long, and Connect still says RUNNING: its task is started again."""
 THOROUGH_S = 60.0
+STREAM = 10
+"""So many records more at a look are changes, or heartbeats with their transactions."""
 ERP_S, LOG_S, CONNECT_S, SCHEMA_S = 5.0, 5.0, 3.0, 30.0
 Drift = Callable[[Source, Applied], list[str]]
 log = structlog.get_logger("onhand.worker")
 
 
 class Seen(NamedTuple):
-    """How far the worker is: offset folded; whether that is the log's end as of its start; highest position seen."""
+    """How far the worker is: offset folded; whether that is the log's end as of its start; highest position seen.
+
+    `cut`: the offset of the last consistent cut, -1 before the first.
+    """
 
     folded: int
     live: bool
     position: int
+    cut: int = -1
 
 
 def seen(ledger: Ledger, fold: StockFold) -> Seen:
     """As of now; safe from any thread."""
     live = ledger.replay_until is not None and ledger.folded + 1 >= ledger.replay_until and fold.place is not None
-    return Seen(ledger.folded, live, fold.visibility.served.order)
+    place = fold.place
+    return Seen(ledger.folded, live, fold.visibility.served.order, place.offset if place else -1)
 
 
 class Erp:
@@ -125,21 +132,22 @@ class Log:
 
     def __init__(self, broker: Kafka, source: Source, applied: Applied, seen: Callable[[], Seen]) -> None:
         self._broker, self._source, self._applied, self._seen = broker, source, applied, seen
-        self._end, self._moved, self._thorough = -1, time.monotonic(), 0.0
+        self._end, self._cut, self._moved, self._thorough = -1, -1, time.monotonic(), 0.0
         self._settings: list[Finding] = []
 
     @property
     def silent_s(self) -> float:
-        """Seconds since anything was written into the log."""
+        """Seconds since a cut was found in the log, or rows streamed into it."""
         return time.monotonic() - self._moved
 
     def __call__(self) -> Iterator[Finding]:
         """Findings of one look. Raises NotReadyError."""
-        folded = self._seen().folded
+        seen = self._seen()
         end = kafka.end_offset(self._broker, self._source.log_topic)
-        if end != self._end:
+        # a connector that starts again and again leaves a notice each time, and captures nothing
+        if end - self._end >= STREAM or seen.cut != self._cut:
             self._moved = time.monotonic()
-        shorter, self._end = end <= folded, end
+        shorter, self._end, self._cut = end <= seen.folded, end, seen.cut
         if shorter or time.monotonic() > self._thorough + THOROUGH_S:
             self._settings, self._thorough = (
                 list(sources.of_log(self._broker, self._source, self._applied)),

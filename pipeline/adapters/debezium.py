@@ -98,9 +98,12 @@ class _Mapping(msgspec.Struct):
     applied_at: int
 
 
-_CONTROLS = {
-    name: msgspec.json.Decoder(kind).decode for name, kind in (("epoch", _Epoch), ("day", _Day), ("mapping", _Mapping))
-}
+class _Drop(msgspec.Struct):
+    offset: int
+
+
+_KINDS: dict[str, type[msgspec.Struct]] = {"epoch": _Epoch, "day": _Day, "mapping": _Mapping, "drop": _Drop}
+_CONTROLS = {name: msgspec.json.Decoder(kind).decode for name, kind in _KINDS.items()}
 
 
 class LogReader:
