@@ -15,6 +15,8 @@ def drift(source: Source, applied: Applied) -> list[str]:
     """
     captured = compile_source(applied.mapping_texts, applied.schema, applied.params).captured
     found = [d.what for d in differences(applied.schema, inspect(source, list(captured)), captured)]
+    if source.is_mariadb:  # its binlog leaves nothing out
+        return found
     with connect(source) as c:
         wrong = left_out(c, source.publication, captured)
     return found or [f"publication {source.publication}: {what}" for what in wrong]
