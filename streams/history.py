@@ -62,6 +62,9 @@ class Past:
 
     def take(self, record: Record) -> bool:
         """Take the log's next record; True when no more are wanted."""
+        # also of what is not folded: what stood before `beyond` may have been of the time asked for
+        self.has_holes = self.has_holes or record.offset != self._next
+        self._next = record.offset + 1
         change = self.reader.read(record.key, record.value)
         may_end = isinstance(change, c.End) or (isinstance(change, c.SnapshotRow) and change.stage != "incremental")
         if may_end and self._lies_beyond(change):
@@ -86,8 +89,6 @@ class Past:
     def _fold(self) -> None:
         before = self.fold.place
         for record in self._open:
-            self.has_holes = self.has_holes or record.offset != self._next
-            self._next = record.offset + 1
             self.fold.fold(record)
         self._open.clear()
         if self.fold.place is not None and self.fold.place is not before:

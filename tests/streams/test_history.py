@@ -149,6 +149,16 @@ def test_a_hole_dates_what_can_be_told(log: Log) -> None:
     assert doubt(log, Moment(), 9000) == "", "the log's end is always whole"
 
 
+def test_a_hole_behind_the_last_cut_that_is_left_counts(log: Log) -> None:
+    before = len(log.records)
+    log.transaction(5, [quant(1, 1, 1, 8)])
+    after = len(log.records)
+    log.transaction(6, [quant(1, 1, 1, 9)])
+    del log.records[before:after]
+    assert "compacted, and complete from 1970-01-01T00:00:07" in doubt(log, by_time(5), 7000)
+    assert doubt(log, by_time(5), 6000) == ""
+
+
 def test_an_open_transaction_is_no_part_of_the_end(log: Log) -> None:
     log.begin(6)
     log.change(6, quant(1, 1, 1, 99))
