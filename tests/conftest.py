@@ -3,11 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from infra.stack import DEFAULT_PARTS, Stack
 from infra.stack.mariadb import Mariadb
 from infra.stack.postgres import Postgres
 from infra.stack.redis import Redis
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_come() -> Iterator[None]:
+    """What a command set for the logs of its process ends with the test that ran it in this one."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,17 @@ prefix = "{self.prefix}"
         done = self.onhand("apply")
         assert done.returncode == 0, done.stderr
 
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Applied, with a running worker that serves the initial snapshot; removed from the servers afterwards."""
+        try:
+            self.apply()
+            self.start_worker()
+            wait_for(lambda: self.meta().get("state") == "live", "the first snapshot served", 300)
+            yield
+        finally:
+            self.remove()
+
     @property
     def log(self) -> Path:
         return self.directory / "worker.log"
@@ -172,6 +184,9 @@ prefix = "{self.prefix}"
         """Leave nothing on the servers that would cost the next source something: connector, slot, database."""
         self.close()
         requests.delete(f"{self.stack.connect.url}/connectors/onhand-{self.name}", timeout=30)
+        self.drop_database()
+
+    def drop_database(self) -> None:
         with psycopg.connect(self.stack.postgres.dsn, autocommit=True) as admin:
             wait_for(lambda: _drop_slot(admin, f"onhand_{self.name}"), "the slot let go")
             admin.execute(f'DROP DATABASE "{self.name}" WITH (FORCE)')

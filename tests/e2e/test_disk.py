@@ -4,7 +4,6 @@ import stat
 from collections.abc import Iterator
 
 import pytest
-import requests
 
 from infra.stack import Stack
 from tests.e2e.load import Writers
@@ -15,16 +14,10 @@ from tests.e2e.test_worker import served
 @pytest.fixture(scope="module")
 def source(stack: Stack) -> Iterator[Source]:
     source = Source(stack, "disk")
-    try:
-        folder = f'[worker]\ndirectory = "{source.directory / "rows"}"'
-        source.config.write_text(source.config.read_text().replace("[worker]", folder) + 'rows = "disk"\n')
-        source.apply()
-        source.start_worker()
-        wait_for(lambda: source.meta().get("state") == "live", "the first snapshot served")
+    folder = f'[worker]\ndirectory = "{source.directory / "rows"}"'
+    source.config.write_text(source.config.read_text().replace("[worker]", folder) + 'rows = "disk"\n')
+    with source.attached():
         yield source
-    finally:
-        source.close()
-        requests.delete(f"{stack.connect.url}/connectors/onhand-{source.name}", timeout=30)
 
 
 def test_killed_under_load_it_serves_the_same_again(source: Source) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import requests
 
 from infra.stack import Stack
 from pipeline import settings
@@ -54,14 +53,8 @@ SILENT = {
 @pytest.fixture(scope="module")
 def source(stack: Stack) -> Iterator[Source]:
     source = Source(stack, "drift", str(HERE / "drift"), HERE / "drift" / "schema.sql")
-    try:
-        source.apply()
-        source.start_worker()
-        wait_for(lambda: source.meta().get("state") == "live", "the first snapshot served", 300)
+    with source.attached():
         yield source
-    finally:
-        source.close()
-        requests.delete(f"{stack.connect.url}/connectors/onhand-{source.name}", timeout=30)
 
 
 def drift(source: Source) -> list[str]:

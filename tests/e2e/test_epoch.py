@@ -30,14 +30,8 @@ def own() -> Iterator[Stack]:
 @pytest.fixture
 def source(own: Stack, request: pytest.FixtureRequest) -> Iterator[Source]:
     source = Source(own, re.sub(r"\W", "_", request.node.name).removeprefix("test_")[:40].strip("_"))
-    try:
-        source.apply()
-        source.start_worker()
-        wait_for(lambda: source.meta().get("state") == "live", "the first snapshot served")
+    with source.attached():
         yield source
-    finally:
-        source.close()
-        requests.delete(f"{own.connect.url}/connectors/onhand-{source.name}", timeout=30)
 
 
 def admin(source: Source, sql: str) -> None:

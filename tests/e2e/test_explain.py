@@ -109,14 +109,8 @@ def test_a_feed_that_is_behind_is_told(source: Source) -> None:
 def ledger(stack: Stack) -> Any:
     """Stock as the sum of moves between locations, documents in a table of their own."""
     source = Source(stack, "ledger", str(LEDGER), LEDGER / "schema.sql")
-    try:
-        source.apply()
-        source.start_worker()
-        wait_for(lambda: source.meta().get("state") == "live", "the first snapshot served")
+    with source.attached():
         yield source
-    finally:
-        source.close()
-        requests.delete(f"{stack.connect.url}/connectors/onhand-ledger", timeout=30)
 
 
 def test_a_ledger_adds_up_from_both_sides_with_document_numbers(ledger: Source) -> None:

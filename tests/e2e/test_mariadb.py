@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pymysql
 import pytest
-import requests
 
 from infra.stack import Stack
 from pipeline.domain.change import Position
@@ -52,6 +51,11 @@ class MariadbSource(Source):
     def close_database(self) -> None:
         self.admin.close()
 
+    def drop_database(self) -> None:
+        self.connect()
+        self.execute(f"DROP DATABASE `{self.name}`")
+        self.admin.close()
+
 
 class Load(threading.Thread):
     """Random transactions of one to six statements until stopped."""
@@ -84,14 +88,8 @@ class Load(threading.Thread):
 @pytest.fixture(scope="module")
 def source(stack: Stack) -> Iterator[MariadbSource]:
     source = MariadbSource(stack, "maria")
-    try:
-        source.apply()
-        source.start_worker()
-        wait_for(lambda: source.meta().get("state") == "live", "the first snapshot served")
+    with source.attached():
         yield source
-    finally:
-        source.close()
-        requests.delete(f"{stack.connect.url}/connectors/onhand-{source.name}", timeout=30)
 
 
 def test_a_snapshot_is_proved_while_the_source_is_idle(source: MariadbSource) -> None:

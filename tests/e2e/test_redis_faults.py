@@ -97,14 +97,8 @@ class Watch:
 def source(stack: Stack) -> Iterator[Behind]:
     with Proxy(stack.redis.port, seed=1) as proxy:
         source = Behind(stack, "redis_faults", proxy)
-        try:
-            source.apply()
-            source.start_worker()
-            wait_for(lambda: source.meta().get("state") == "live", "the first snapshot served")
+        with source.attached():
             yield source
-        finally:
-            source.close()
-            requests.delete(f"{stack.connect.url}/connectors/onhand-{source.name}", timeout=30)
 
 
 @contextmanager

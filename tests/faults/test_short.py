@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.stack import Stack
-from tests.e2e.source import Source, wait_for
+from tests.e2e.source import Source
 from tests.faults.catalogue import FAULTS
 from tests.faults.run import run
 
@@ -15,13 +15,8 @@ SHORT = [fault for fault in FAULTS.values() if fault.short]
 @pytest.fixture(scope="module")
 def source(stack: Stack) -> Iterator[Source]:
     source = Source(stack, "faults")
-    try:
-        source.apply()
-        source.start_worker()
-        wait_for(lambda: source.meta().get("state") == "live", "the first snapshot served")
+    with source.attached():
         yield source
-    finally:
-        source.remove()
 
 
 @pytest.mark.parametrize("fault", SHORT, ids=lambda fault: f"{fault.id}: {fault.title}")
