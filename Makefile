@@ -1,6 +1,6 @@
 # Bare `make` prints this list. Everything is installed by infra/bootstrap.sh on the first use.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check bench fuzz fuzz-query simulate mutants faults clean
+.PHONY: help setup demo test test-long check bench fuzz fuzz-query simulate mutants faults planted clean
 BIN := .venv/bin
 
 help: ## print this list
@@ -52,6 +52,10 @@ mutants: ## plant mistakes in the mapping engine and the fold, list those that n
 faults: ## faults F1-F40 on the real servers under load, each healed and compared; ONLY=F1,F18 SEED=1 MINUTES=60
 	@sh infra/bootstrap.sh test
 	@$(BIN)/python -m tests.faults $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+planted: ## plant each of twelve bugs in a copy of the worker, verify must find it; SEED=1 ONLY=ghost,unit, or CLEAN=10 without a bug
+	@sh infra/bootstrap.sh test
+	@$(BIN)/python -m tests.planted --seed $(or $(SEED),1) --only "$(ONLY)" --clean $(or $(CLEAN),0) --parallel $(or $(PARALLEL),1)
 
 clean: ## delete what was built, downloaded or recorded here, .venv included
 	rm -rf .venv .onhand .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

@@ -49,13 +49,15 @@ Both = tuple[Mapping[str, str], Mapping[str, str]]
 class Outcome:
     """How many keys were `compared` at a standstill, which were `moving` all the while and so were not.
 
-    `differing`: (ERP's numbers, served numbers).
+    `differing`: (ERP's numbers, served numbers); `degraded`: those of them that say so. `behind`: the feed was.
     """
 
     compared: int = 0
     moving: set[str] = field(default_factory=set)
     position: str = _NOWHERE
     differing: dict[str, Both] = field(default_factory=dict)
+    degraded: set[str] = field(default_factory=set)
+    behind: bool = False
 
     @property
     def keys(self) -> int:
@@ -152,7 +154,7 @@ class Comparison:
             if not left or (not doubts and self.late):
                 break
             time.sleep(PAUSE_S if doubts else 0)
-        outcome.moving, outcome.position = left or set(), self.position
+        outcome.moving, outcome.position, outcome.behind = left or set(), self.position, self._behind
         return outcome
 
     def _settle(
@@ -173,6 +175,7 @@ class Comparison:
                 rest.add(key)
             else:
                 outcome.differing[key] = both
+                outcome.degraded.update([key] if "degraded" in served.documents.get(key, {}) else ())
                 outcome.compared += 1
         return rest
 
@@ -237,12 +240,13 @@ class Comparison:
             meta = self.reader.meta()
             self.position = meta.get("position", _NOWHERE)
             behind = mark - Position.parse(self.position).order
-            if (behind <= 0 or _idle_since(end, meta)) and "v" in meta:
+            is_ours = "v" in meta and meta.get("digest") == self.applied.digest
+            if (behind <= 0 or _idle_since(end, meta)) and is_ours:
                 return
             if time.monotonic() > until:
                 break
             time.sleep(_POLL_S)
-        if "v" not in meta:
+        if not is_ours:
             what = f"nothing is served for source {self.source.name} yet, or it is just being written"
             raise NotReadyError(what, f"onhand worker {self.source.name}   (or verify again with a longer --timeout)")
         if not self._behind:

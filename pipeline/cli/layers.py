@@ -4,7 +4,7 @@ The log is the table: what a throw-away fold of it remembers is what a worker th
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import structlog
 
@@ -30,8 +30,10 @@ def fold_log(settings: Kafka, applied: Applied, topic_prefix: str) -> StockFold:
     return fold
 
 
-def layers_of(comparison: Comparison, fold: StockFold, differing: Mapping[str, Both]) -> dict[str, str]:
-    """The first layer at which each differing key departs from the ERP; a key served as degraded says so already."""
+def layers_of(
+    comparison: Comparison, fold: StockFold, differing: Mapping[str, Both], degraded: Collection[str] = ()
+) -> dict[str, str]:
+    """The first layer at which each differing key departs from the ERP; a `degraded` one says so already."""
     view = fold.engine.views["stock"]
     rows = comparison.expected(list(view.groups()))
     levels: Documents = {
@@ -40,7 +42,7 @@ def layers_of(comparison: Comparison, fold: StockFold, differing: Mapping[str, B
 
     def layer(key: str, by_erp: Mapping[str, str], served: Mapping[str, str]) -> str:
         remembered, rolled_up = numbers(rows.get(key, {})), numbers(levels.get(key, {}))
-        if "degraded" in levels.get(key, {}) and equal(rolled_up, served, comparison.tolerance):
+        if key in degraded and "degraded" in levels.get(key, {}) and equal(rolled_up, served, comparison.tolerance):
             return QUARANTINED
         if not equal(by_erp, remembered, comparison.tolerance):
             return ERP

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -14,7 +14,7 @@ from pipeline import telemetry
 from pipeline.adapters import kafka, sources
 from pipeline.adapters.served import Reader
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, reader, say, seconds
-from pipeline.cli.comparison import Both, Comparison, Outcome
+from pipeline.cli.comparison import Comparison, Outcome
 from pipeline.cli.layers import ERP, QUARANTINED, REDIS, ROWS, fold_log, layers_of
 from pipeline.cli.scope import Scope, item_scope
 from pipeline.domain.errors import DiffersError, NotReadyError, OnhandError, UsageError
@@ -86,14 +86,14 @@ def _once(task: Task, first: int) -> Outcome:
         raise UsageError(
             f"neither the ERP nor Redis knows item {task.item!r}", "onhand get --all shows every item's code"
         )
-    layers = _layers(task, comparison, found.differing)
+    layers = _layers(task, comparison, found)
     mendable = [key for key, layer in layers.items() if layer == REDIS]
     if task.repair and mendable:
         say(f"repair: {len(mendable)} keys are put before the worker, to be written as it remembers them")
         _put_before_the_worker(task, mendable)
         final = comparison.run(scope, task.patience)
         telemetry.VERIFY_REPAIRED.labels(task.source.name).inc(sum(_state(k, final) == MENDED for k in mendable))
-        layers |= _layers(task, comparison, {k: v for k, v in final.differing.items() if k not in layers})
+        layers |= _layers(task, comparison, final, known=layers)
         found.differing |= {k: v for k, v in final.differing.items() if k not in found.differing}
     _tell(task, found, final, layers)
     return final
@@ -108,12 +108,13 @@ def _put_before_the_worker(task: Task, keys: list[str]) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _layers(task: Task, comparison: Comparison, differing: Mapping[str, Both]) -> dict[str, str]:
+def _layers(task: Task, comparison: Comparison, outcome: Outcome, known: Collection[str] = ()) -> dict[str, str]:
+    differing = {key: both for key, both in outcome.differing.items() if key not in known}
     if not differing:
         return {}
     say(f"{len(differing)} keys differ: reading the log to see where")
     fold = fold_log(task.settings.kafka, comparison.applied, task.source.topic_prefix)
-    return layers_of(comparison, fold, differing)
+    return layers_of(comparison, fold, differing, outcome.degraded)
 
 
 def _state(key: str, final: Outcome) -> str:
@@ -137,7 +138,7 @@ def _tell(task: Task, found: Outcome, final: Outcome, layers: Mapping[str, str])
 
 def line(source: str, outcome: Outcome) -> str:
     """The last line, for people and scripts."""
-    differ = f"{len(outcome.differing)} differ"
+    differ = f"{len(outcome.differing)} differ" + (", the feed is behind" if outcome.behind else "")
     return f"verify: {source}: {outcome.compared} keys compared at {outcome.position}, {differ}"
 
 
@@ -200,6 +201,9 @@ def _serve_metrics(port: int) -> int:
 
 
 def _measure(name: str, outcome: Outcome) -> None:
+    if outcome.behind:  # what is late differs and is not wrong: the feed has alerts of its own
+        telemetry.VERIFIED.labels(name, "behind").inc()
+        return
     telemetry.VERIFIED.labels(name, "differ" if outcome.differing else "equal").inc()
     telemetry.VERIFY_KEYS.labels(name).set(outcome.keys)
     telemetry.VERIFY_COVERAGE.labels(name).set(outcome.coverage)

@@ -63,4 +63,7 @@ def test_a_key_that_says_itself_that_it_may_be_wrong_is_named_so(on_hand: str, l
     )
     served = numbers(truth(state)[KEY]) | {"on_hand": on_hand}
     by_erp = served | {"on_hand": "not a number"} if layer == QUARANTINED else numbers(truth(state)[KEY])
-    assert layers_of(cast("Comparison", comparison), fold, {KEY: (by_erp, served)}) == {KEY: layer}
+    differing: dict[str, Both] = {KEY: (by_erp, served)}
+    assert layers_of(cast("Comparison", comparison), fold, differing, {KEY}) == {KEY: layer}
+    unsaid = ERP if layer == QUARANTINED else layer
+    assert layers_of(cast("Comparison", comparison), fold, differing) == {KEY: unsaid}, "it is served as if right"
