@@ -107,16 +107,13 @@ def main(seconds: int, rate: int, pairs: int) -> None:
         tempfile.TemporaryDirectory() as directory,
     ):
         site = Site(stack, "bench_verify", copy_product(Path(directory), None))
-        try:
-            site.begin()
+        with site.attached():
             with Load(site.url, 1, WRITERS, rate) as load:
                 figures = coverage(site, seconds, load)
                 print(json.dumps(figures), flush=True)
                 figures |= extra_cpu(site, pairs)
             figures["log_bytes_a_comparison"] = mark_bytes(site)
             figures["item_s"] = round(statistics.median(timed_item(site) for _ in range(5)), 2)
-        finally:
-            site.remove()
     print(json.dumps(figures | {"seconds": seconds, "wanted_per_s": rate, "every": EVERY}), flush=True)
 
 

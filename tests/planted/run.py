@@ -41,13 +41,9 @@ def try_out(stack: Stack, bug: Bug | None, seed: int) -> dict[str, Any]:
     name = bug.name if bug else "none"
     with tempfile.TemporaryDirectory() as directory:
         site = Site(stack, f"bug_{name}_{seed}", copy_product(Path(directory), bug), UNMENDED)
-        try:
-            site.begin()
-            with Load(site.url, seed) as load, Watch(site, EVERY) as watch:
-                found = _until_found(site, watch)
-                return {"bug": name, "seed": seed, "transactions": load.transactions} | found
-        finally:
-            site.remove()
+        with site.attached(), Load(site.url, seed) as load, Watch(site, EVERY) as watch:
+            found = _until_found(site, watch)
+            return {"bug": name, "seed": seed, "transactions": load.transactions} | found
 
 
 def _until_found(site: Site, watch: Watch) -> dict[str, Any]:
@@ -68,8 +64,7 @@ def run_clean(stack: Stack, seed: int, seconds: int, *, kill_connect: bool, ever
     """The product as it is: no difference may be named, whatever happens to the worker or to Kafka Connect."""
     with tempfile.TemporaryDirectory() as directory:
         site = Site(stack, f"clean_{seed}", copy_product(Path(directory), None))
-        try:
-            site.begin()
+        with site.attached():
             with Load(site.url, seed, count=5, rate=100) as load, Watch(site, every) as watch:
                 for happen in (Site.restart_worker, Site.restart_connect if kill_connect else Site.restart_worker):
                     watch.wait_for(lambda w: w.alarm is not None, seconds / 3)
@@ -78,8 +73,6 @@ def run_clean(stack: Stack, seed: int, seconds: int, *, kill_connect: bool, ever
                 transactions = load.transactions
             site.wait_until_served()
             return _clean(site, watch, seed, transactions) | {"connect_killed": kill_connect}
-        finally:
-            site.remove()
 
 
 def _clean(site: Site, watch: Watch, seed: int, transactions: int) -> dict[str, Any]:

@@ -39,11 +39,9 @@ class Site(Source):
             command = [ONHAND, "--config", str(self.config), "worker"]
             self.worker = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
 
-    def begin(self) -> None:
+    def apply(self) -> None:
         with _ONE_AT_A_TIME:
-            self.apply()
-        self.start_worker()
-        wait_for(lambda: self.meta().get("state") == "live", f"served: {self.tail()}", 300)
+            super().apply()
 
     def restart_worker(self) -> None:
         """As after a crash."""
@@ -65,8 +63,7 @@ class Site(Source):
         """The ERP's keeper applies another pack, which needs no rows to be read again, and starts the worker."""
         self.kill_worker()
         self.write_config(str(HERE / "pack-in-boxes"))
-        with _ONE_AT_A_TIME:
-            self.apply()
+        self.apply()
         self.start_worker()
 
     def read_anew(self) -> None:
@@ -102,7 +99,7 @@ class Round:
 class Watch:
     """`onhand verify --every`, of the product as it is; its rounds so far."""
 
-    def __init__(self, source: Source, every: str, timeout: str = "60s") -> None:
+    def __init__(self, source: Source, every: str, timeout: str = "15s") -> None:
         self.rounds: list[Round] = []
         self.failed: list[str] = []
         self.said: list[str] = []
