@@ -14,6 +14,7 @@ from pipeline.cli.main import app
 from tests.e2e.load import Writers
 from tests.e2e.source import Source, wait_for
 
+pytestmark = pytest.mark.usefixtures("nothing_is_mended_unasked")
 LEDGER = Path(__file__).parent / "ledger"
 
 

@@ -214,7 +214,7 @@ def has_holes(broker: Kafka, topic: str) -> bool:
 def test_a_time_that_compaction_has_reached_is_refused(source: Source, history: list[Moment]) -> None:
     log, broker = f"onhand.{source.name}.log", Kafka(bootstrap_servers=source.stack.kafka.bootstrap)
     small = {"cleanup.policy": "compact", "segment.ms": "1000", "min.cleanable.dirty.ratio": "0.0"}
-    configure(source.stack, log, **small, **{"min.compaction.lag.ms": "0", "delete.retention.ms": "0"})
+    configure(source.stack, log, **small, **{"min.compaction.lag.ms": "1000", "delete.retention.ms": "0"})
 
     def compacted() -> bool:
         source.sql.execute("UPDATE quant SET quantity = quantity + 1 WHERE id = 100001")
@@ -223,7 +223,6 @@ def test_a_time_that_compaction_has_reached_is_refused(source: Source, history: 
 
     then = history[2].time.isoformat()
     wait_for(compacted, "compaction", 180)
-    configure(source.stack, log, **small, **{"min.compaction.lag.ms": "1000"})
     assert "it is compacted, and complete from 20" in refusal(onhand(source, "as-of", then))
     source.wait_until_served()
     done = onhand(source, "export", str(source.directory / "end.jsonl"))

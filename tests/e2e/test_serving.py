@@ -1,7 +1,6 @@
 """What readers find in Redis, and what proves it."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 import requests
@@ -10,13 +9,7 @@ from pipeline.adapters import sources
 from pipeline.settings import Kafka
 from tests.e2e.source import Source, wait_for
 
-
-@pytest.fixture(scope="module", autouse=True)
-def nothing_is_mended_unasked() -> Iterator[None]:
-    """What is changed in Redis must stand until verify has found it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ONHAND_WORKER__SCRUB_KEYS_PER_SECOND", "0")
-        yield
+pytestmark = pytest.mark.usefixtures("nothing_is_mended_unasked")
 
 
 def test_a_level_says_its_numbers_and_its_age(source: Source) -> None:

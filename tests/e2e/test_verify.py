@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
 import requests
@@ -12,15 +11,8 @@ import requests
 from tests.e2e.load import Writers
 from tests.e2e.source import ONHAND, Source, wait_for
 
+pytestmark = pytest.mark.usefixtures("nothing_is_mended_unasked")
 PROBE = "{PROBE}:W1"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def nothing_is_mended_unasked() -> Iterator[None]:
-    """What is planted in Redis must stand until verify has found it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ONHAND_WORKER__SCRUB_KEYS_PER_SECOND", "0")
-        yield
 
 
 def coverage(stderr: str) -> float:
