@@ -37,7 +37,7 @@ fuzz-query: ## random mappings against PostgreSQL and MariaDB; MINUTES=10 [SEED=
 	@sh infra/bootstrap.sh test
 	$(BIN)/python -m tests.query.differential $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(DIALECT),--dialect $(DIALECT)) $(if $(SHAPE),--shape $(SHAPE))
 
-fuzz: ## inputs that nobody would write; TARGET=pack|settings|record MINUTES=10 SEED=7
+fuzz: ## inputs that nobody would write; TARGET=pack|settings|record|redis_replies MINUTES=10 SEED=7
 	@sh infra/bootstrap.sh test
 	@$(BIN)/python -m tests.fuzz $(or $(TARGET),pack) --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 

@@ -3,4 +3,4 @@
 One module per target, with `run(seconds, seed) -> {"target", "seed", "count", "failures", ..}`; `TARGETS` names them.
 """
 
-TARGETS = ("pack", "settings", "record")
+TARGETS = ("pack", "settings", "record", "redis_replies")

@@ -21,6 +21,8 @@ def main() -> int:
     parser.add_argument("--replay", default="", help="what a failure printed")
     asked = parser.parse_args()
     module = import_module(f"tests.fuzz.{asked.target}")
+    if asked.replay and asked.target == "redis_replies":
+        parser.error("what Redis says is random step by step: run its --seed again")
     if asked.replay:
         print(Run(asked.target, module.PARTS).replay(asked.replay))
         return 0

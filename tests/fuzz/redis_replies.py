@@ -1,19 +1,15 @@
 """A server that speaks Redis's protocol and answers nonsense, to the worker's writer and to readers.
 
-    python -m tests.fuzz.redis_replies --minutes 10 --seed 7
-
 The writer either asks again, and says so, until it is answered, or raises Gap, Fenced or an OnhandError; what it takes
 for written was answered `ok`. A reader gets an answer or an OnhandError. Nothing else is ever raised.
 """
 
-import argparse
 import asyncio
-import json
 import random
 import socket
-import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +23,11 @@ from pipeline.adapters.served import Reader, check_server
 from pipeline.domain.documents import Document, Level
 from pipeline.domain.errors import OnhandError
 
+PARTS = ("writer", "reader")
+COVERED = (
+    "pipeline.adapters.redis", "pipeline.adapters.redis_replies", "pipeline.adapters.patience",
+    "pipeline.adapters.served", "pipeline.adapters.look",
+)  # fmt: skip
 AS_OF = "2026-11-22T22:47:37.661Z"
 OK = b"*3\r\n$2\r\nok\r\n"
 ERRORS = [
@@ -151,8 +152,8 @@ class Writer:
         self.runner.run(self.projection.close())
         self.runner.close()
 
-    def ask(self) -> None:
-        """Raises AssertionError for what must not be."""
+    def ask(self) -> str:
+        """What came of it. Raises AssertionError for what must not be."""
         self.n += 1
         self.stub.answers.clear()
         self.stub.sent.clear()
@@ -161,17 +162,18 @@ class Writer:
             self.runner.run(self.rng.choice([self._publish, self._rebuild, self._look, self._scan])())
         except Gap:
             assert self._was_told(b"gap")
+            return "gap"
         except Fenced:
             assert self._was_told(b"newer")
+            return "fenced"
         except OnhandError as e:
             keeps_silent(e)
             assert self._was_told(b"-"), e  # noqa: PT017  # a message
-        else:
-            assert not bad or self.stub.bad < bad
-            for reply in self.stub.answers.values():
-                assert reply.startswith((OK, b"*2\r\n$2\r\nok\r\n", b"*2\r\n$4\r\nbusy\r\n")), (
-                    f"taken for ok: {reply!r}"
-                )
+            return "refused"
+        assert not bad or self.stub.bad < bad
+        for reply in self.stub.answers.values():
+            assert reply.startswith((OK, b"*2\r\n$2\r\nok\r\n", b"*2\r\n$4\r\nbusy\r\n")), f"taken for ok: {reply!r}"
+        return "answered"
 
     def _was_told(self, word: bytes) -> bool:
         return any(word in reply for reply in self.stub.sent)
@@ -205,8 +207,8 @@ class Writer:
         await self.projection.scrubbed({"keys": "1"})
 
 
-def read(stub: Stub, reader: Reader, rng: random.Random) -> None:
-    """One question of a reader; raises what is not an OnhandError."""
+def read(stub: Stub, reader: Reader, rng: random.Random) -> str:
+    """One question of a reader: what came of it; raises what is not an OnhandError."""
     asks: list[Callable[[], Any]] = [
         reader.meta, reader.alerts, reader.documents, reader.keys, lambda: reader.item("A"), reader.scrubbed,
         reader.complaints, reader.suspects, lambda: reader.suspect(["x"]), lambda: check_server(stub.url),
@@ -215,6 +217,8 @@ def read(stub: Stub, reader: Reader, rng: random.Random) -> None:
         rng.choice(asks)()
     except OnhandError as e:
         keeps_silent(e)
+        return "refused"
+    return "answered"
 
 
 def keeps_silent(e: OnhandError) -> None:
@@ -222,24 +226,27 @@ def keeps_silent(e: OnhandError) -> None:
     assert "secret" not in str(e), e
 
 
-def run(seconds: float, seed: int) -> dict[str, Any]:
+def run(seconds: float, seed: int, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
     """Ask for so long; the figures."""
     rng = random.Random(seed)
     stub = Stub(rng)
     writer, reader = Writer(stub, rng), Reader(stub.url, "stock")
-    failures: list[str] = []
+    failures, outcomes = list[str](), Counter[str]()
     stamina.set_testing(True, attempts=1000)  # does not wait
     stamina.instrumentation.set_on_retry_hooks([])
     answer_seconds, patience.ANSWER_SECONDS = patience.ANSWER_SECONDS, 0.5
-    deadline, asked = time.monotonic() + seconds, 0
+    deadline = time.monotonic() + seconds
     try:
         while time.monotonic() < deadline and len(failures) < 10:
             stub.bad = rng.randrange(6)
-            asked += 1
             try:
-                writer.ask() if rng.random() < 0.6 else read(stub, reader, rng)
+                done = f"writer {writer.ask()}" if rng.random() < 0.6 else f"reader {read(stub, reader, rng)}"
             except Exception as e:  # noqa: BLE001  # this is what is looked for
                 failures.append(f"{type(e).__name__}: {e} after {stub.sent[-3:]}"[:500])
+            else:
+                outcomes[done] += 1
+                if not outcomes.total() % 1000:
+                    say(f"redis_replies: {outcomes.total()} questions, seed {seed}")
     finally:
         patience.ANSWER_SECONDS = answer_seconds
         stamina.set_testing(False)
@@ -247,21 +254,7 @@ def run(seconds: float, seed: int) -> dict[str, Any]:
         reader._redis.close()
         stub.close()
     return {
-        "target": "redis_replies", "seed": seed, "count": asked, "replies": stub.count, "retries": writer.retries,
-        "failures": failures,
+        "target": "redis_replies", "seed": seed, "seconds": seconds, "count": outcomes.total(),
+        "replies": stub.count, "retries": writer.retries, "failures": failures,
+        "outcomes": dict(sorted(outcomes.items())),
     }  # fmt: skip
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    chosen = parser.parse_args()
-    print(f"seed {chosen.seed}", file=sys.stderr)  # noqa: T201
-    done = run(chosen.minutes * 60, chosen.seed)
-    print(json.dumps(done))  # noqa: T201
-    return 1 if done["failures"] else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,7 +12,7 @@ from tests.planted.bugs import Bug, copy_product
 from tests.planted.load import Load
 from tests.planted.site import Site, Watch
 
-UNDER_LOAD_S, AFTER_EVENT_S = 90, 120
+UNDER_LOAD_S, AFTER_EVENT_S = 90, 60
 EVERY = "2s"
 
 
