@@ -72,11 +72,19 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Served:
-    """What is served at a round's end, vanished levels too; v0, and the version at the end."""
+    """What is served at a round's end, vanished levels too; v0, and the version at the end.
+
+    `all_degraded`: the whole source is served as degraded.
+    """
 
     documents: Documents
     before: str
     after: str
+    all_degraded: bool = False
+
+    def says_degraded(self, key: str) -> bool:
+        """Whether readers are told that the key's numbers may be wrong."""
+        return self.all_degraded or "degraded" in self.documents.get(key, {})
 
     def moved(self, key: str) -> bool:
         """Whether the key changed since v0. A version that is yet to come is nobody's: somebody wrote it by hand."""
@@ -175,7 +183,7 @@ class Comparison:
                 rest.add(key)
             else:
                 outcome.differing[key] = both
-                outcome.degraded.update([key] if "degraded" in served.documents.get(key, {}) else ())
+                outcome.degraded.update([key] if served.says_degraded(key) else ())
                 outcome.compared += 1
         return rest
 
@@ -190,7 +198,7 @@ class Comparison:
         meta = self.reader.meta()
         # in the middle of a large transaction or a rebuild keys are ahead of the whole
         after = meta.get("v", "") if meta.get("state") in _WHOLE else _YET_TO_COME
-        return answer, Served(documents, before, after)
+        return answer, Served(documents, before, after, meta.get("state") == "degraded")
 
     def _look(self, scope: Scope, left: set[str] | None, *, thorough: bool) -> tuple[Documents, Served]:
         items = scope.items if left is None else self._narrow(scope, left)

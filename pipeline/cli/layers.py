@@ -33,7 +33,7 @@ def fold_log(settings: Kafka, applied: Applied, topic_prefix: str) -> StockFold:
 def layers_of(
     comparison: Comparison, fold: StockFold, differing: Mapping[str, Both], degraded: Collection[str] = ()
 ) -> dict[str, str]:
-    """The first layer at which each differing key departs from the ERP; a `degraded` one says so already."""
+    """The first layer at which each differing key departs from the ERP; `degraded`: those served as such."""
     view = fold.engine.views["stock"]
     rows = comparison.expected(list(view.groups()))
     levels: Documents = {
@@ -42,7 +42,8 @@ def layers_of(
 
     def layer(key: str, by_erp: Mapping[str, str], served: Mapping[str, str]) -> str:
         remembered, rolled_up = numbers(rows.get(key, {})), numbers(levels.get(key, {}))
-        if key in degraded and "degraded" in levels.get(key, {}) and equal(rolled_up, served, comparison.tolerance):
+        is_doubtful = fold.quarantine.whole or "degraded" in levels.get(key, {})
+        if key in degraded and is_doubtful and equal(rolled_up, served, comparison.tolerance):
             return QUARANTINED
         if not equal(by_erp, remembered, comparison.tolerance):
             return ERP
