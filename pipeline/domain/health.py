@@ -12,6 +12,13 @@ KINDS = (
 )  # fmt: skip
 
 CAPTURE_STATES = ("running", "unassigned", "paused", "failed", "missing", "other")
+# MariaDB, MySQL and Debezium itself, of a change log that does not reach back to where the connector was
+LOG_GONE = (
+    "in any binlog files",
+    "in binary log index file",
+    "purged required binary logs",
+    "no longer available on the server",
+)
 SLOT_STATES = ("reserved", "extended", "unreserved", "lost", "waiting", "missing")
 
 
@@ -147,7 +154,10 @@ def of_capture(seen: Capture | None, connector: str, source: str) -> Iterator[Fi
         yield Finding("connector_missing", f"there is no connector {connector}", f"onhand apply {source}", "stale")
     elif "FAILED" in (seen.connector, seen.task):
         what = f"the connector failed: {seen.reason or 'see the log of Kafka Connect'}"
-        yield Finding("connector_failed", what, "mend that; the worker starts it again by itself", "stale")
+        if lost := any(text in seen.reason for text in LOG_GONE):
+            what = f"the ERP's change log no longer has what was not captured: changes are missing; {what}"
+        mend = fix(source) if lost else "mend that; the worker starts it again by itself"
+        yield Finding("connector_failed", what, mend, "stale", lost=lost)
     elif seen.connector in {"PAUSED", "STOPPED"} or seen.task == "PAUSED":
         what = f"connector {connector} was {seen.connector.lower()} by somebody"
         yield Finding("connector_paused", what, f"curl -X PUT CONNECT_URL/connectors/{connector}/resume", "stale")

@@ -68,6 +68,15 @@ def test_what_is_found_of_the_connector(seen: Capture | None, kind: str) -> None
     assert kind in KINDS
 
 
+def test_a_change_log_that_was_purged_takes_all_rows_read_anew() -> None:
+    reason = "Could not find GTID state requested by slave in any binlog files. Probably the slave state is too old"
+    (found,) = health.of_capture(Capture("RUNNING", "FAILED", reason), "onhand-erp", "erp")
+    assert found.fix.startswith("onhand apply --snapshot erp ")
+    assert found.lost
+    (found,) = health.of_capture(Capture("RUNNING", "FAILED", "password authentication failed"), "onhand-erp", "erp")
+    assert not found.lost
+
+
 def test_readers_are_told_the_worst() -> None:
     stale, degraded, nothing = (Finding("", "", "", effect) for effect in ("stale", "degraded", ""))
     assert health.effect([]) == health.effect([nothing]) == ""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pymysql
 import pytest
+import requests
 
 from infra.stack import Stack
 from pipeline.domain.change import Position
@@ -147,6 +148,30 @@ def test_a_figure_is_explained_and_one_item_verified(source: MariadbSource) -> N
     assert sorted(row["on_hand"] for row in json.loads(done.stdout)["rows"]) == ["1.0000", "2.5000"]
     done = source.onhand("verify", "--item", "SHOWN")
     assert (done.returncode, " 0 differ" in done.stdout) == (0, True), done.stderr
+
+
+@pytest.mark.long
+def test_a_purged_binary_log_is_told_with_what_mends_it(source: MariadbSource) -> None:
+    connector = f"{source.stack.connect.url}/connectors/onhand-{source.name}"
+    requests.put(f"{connector}/stop", timeout=10).raise_for_status()
+    wait_for(lambda: not requests.get(f"{connector}/status", timeout=10).json()["tasks"], "stopped")
+    source.execute(
+        "DELETE FROM quant WHERE item_id < 9", "FLUSH BINARY LOGS", "INSERT INTO item VALUES (950, 'LATER', NULL)"
+    )
+    with source.admin.cursor() as cursor:
+        cursor.execute("SHOW BINARY LOGS")
+        newest = cursor.fetchall()[-1][0]
+    source.execute("FLUSH BINARY LOGS", f"PURGE BINARY LOGS TO '{newest}'")
+    requests.put(f"{connector}/resume", timeout=10).raise_for_status()
+    wait_for(lambda: source.meta()["state"] == "stale", "readers are told", 180)
+    fix = "onhand apply --snapshot maria"
+    wait_for(lambda: fix in source.onhand("status").stderr, "status names the fix", 60)
+    source.kill_worker()
+    done = source.onhand(*fix.split()[1:])
+    assert done.returncode == 0, done.stderr
+    source.start_worker()
+    source.wait_until_served()
+    source.verify()
 
 
 def test_a_pack_of_another_dialect_is_refused(source: MariadbSource) -> None:
