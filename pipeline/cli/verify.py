@@ -143,14 +143,14 @@ def line(source: str, outcome: Outcome) -> str:
 
 
 def _rows(key: str, found: Outcome, layer: str, final: Outcome, repaired: bool) -> list[dict[str, str]]:
-    """What differs of a key, number by number."""
+    """What differs of a key, number by number; `state`: what readers of it were told."""
     expected, served = found.differing[key]
     fields = [n for n in {**expected, **served} if expected.get(n) != served.get(n)]
-    mended = {"repair": _state(key, final)} if repaired else {}
+    more = {"differs": layer, "state": "degraded" if key in found.degraded else "live"}
+    if repaired:
+        more["repair"] = _state(key, final)
     return [
-        {"key": key, "field": n, "erp": expected.get(n, "none"), "served": served.get(n, "none"), "differs": layer}
-        | mended
-        for n in fields
+        {"key": key, "field": n, "erp": expected.get(n, "none"), "served": served.get(n, "none")} | more for n in fields
     ]
 
 
