@@ -247,7 +247,7 @@ class StockFold:
             groups = self.quarantine.settle(groups)
         changed = self.levels.absorb(groups, offset, time_ms)
         if self.levels.marked is not self.quarantine.marks:
-            self.levels.mark(self.quarantine.marks, offset)
+            self.levels.mark(self.quarantine.marks, offset, time_ms)
         self.events += self.book.evaluate(changed, self.place.position, time_ms)
 
 
