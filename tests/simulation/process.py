@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from redis.asyncio.connection import Connection
 
-from pipeline.adapters.debezium import LogReader
 from pipeline.adapters.redis import Projection
 from pipeline.domain.alerts import Alert
 from pipeline.domain.errors import RefusedError
@@ -19,7 +18,7 @@ from streams.quarantine import Quarantine
 from streams.scrub import Scrub
 from tests.simulation.engines import engines
 from tests.simulation.server import Session
-from tests.streams.erp import PREFIX, SERVER
+from tests.streams.erp import PREFIX
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -161,7 +160,7 @@ class Process:
         self.engine = engines.take()
         identity = self.identity = world.identity
         levels = stock_levels(PREFIX, self.engine.views["stock"], "stock")
-        reader = LogReader(SERVER, self.engine.tables)
+        reader = engines.reader(self.engine)
         quarantine = Quarantine(self.engine, reader, world.noted(), identity.log_epoch)
         fold = StockFold(self.engine, levels, reader, world.swept, quarantine)
         projection = Projection("redis://simulated", PREFIX, identity.epoch, None, lambda: None)
