@@ -218,8 +218,12 @@ class StockFold:
         self._close(offset, time_ms)
 
     def end_replay(self) -> None:
-        """End the rows that only a compacted log still has: now, or where a transaction is open, at its end."""
+        """The log ends here for now: what only a compacted one still has is gone."""
         self.quarantine.end_replay()
+        self.sweep()
+
+    def sweep(self) -> None:
+        """End the rows that only a compacted log still has: now, or where a transaction is open, at its end."""
         self._ends_replay = bool(self.sweeps.watched)
         if self._ends_replay and self.place is not None and not self._rows:
             self._close(self.place.offset, self.place.time_ms)
@@ -247,7 +251,7 @@ class StockFold:
             groups = self.quarantine.settle(groups)
         changed = self.levels.absorb(groups, offset, time_ms)
         if self.levels.marked is not self.quarantine.marks:
-            self.levels.mark(self.quarantine.marks, offset)
+            self.levels.mark(self.quarantine.marks, offset, time_ms)
         self.events += self.book.evaluate(changed, self.place.position, time_ms)
 
 

@@ -14,3 +14,9 @@ class Ledger:
     """The log's end when we were assigned it: replay is silent up to here."""
     committed_metadata: str = ""
     """What the group had committed with when we were assigned the log."""
+
+    @property
+    def seen(self) -> int:
+        """Up to which offset workers before had published, and noted what was to be noted; -1: none had."""
+        offset = self.committed_metadata.partition(" ")[0].rpartition(".")[2]
+        return int(offset) if offset.isdecimal() else -1

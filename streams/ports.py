@@ -12,13 +12,14 @@ class Identity:
     """What served numbers depend on beside the log: another of these means projecting everything anew.
 
     `log_epoch`: when the log was begun; `epoch`: when this mapping was first applied to it (both Unix seconds), the
-    leading part of every version.
+    leading part of every version; `begun`: the offset of the record with which the log's epoch begins.
     """
 
     name: str
     log_epoch: int
     epoch: int
     digest: str
+    begun: int = 0
 
 
 class AlertTopic(Protocol):

@@ -12,17 +12,14 @@ from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
 from pipeline.domain.errors import RefusedError
 from pipeline.domain.health import Effect
-from pipeline.domain.times import iso, milliseconds
-from streams.fold import Place, Record, StockFold
-from streams.held import fenced, readable_alerts
+from pipeline.domain.times import iso
+from streams.fold import Place, StockFold
+from streams.held import fenced, readable_alerts, usable_offset
+from streams.holes import Fetched, Holes
 from streams.ledger import Ledger
 from streams.measure import Gauges
 from streams.ports import AlertTopic, Identity, Notes
 
-HISTORY_MS = 7 * 86_400_000 // 2
-"""Half the log's complete window: whoever is further behind may have missed rows that compaction removed since."""
-HALF_DONE = ("applying", "rebuilding")
-"""What stands in Redis is of no one cut: keys that were new in a cut whose rest never came are known to nobody else."""
 GROUPS_PER_ROW = 6
 """Documents one changed row touches at most: detail, level and item, of where it was and where it is."""
 YIELD_EVERY = 256
@@ -45,7 +42,7 @@ class Publisher:
     ) -> None:
         self.identity, self.fold, self.ledger = identity, fold, ledger
         self._projection, self._alerts, self._notes, self._now = projection, alerts, notes, now
-        self._gauges = Gauges(identity.name, now)
+        self._gauges, self._holes = Gauges(identity.name, now), Holes(now)
         self.live = False
         fold.closing = self._closing
         self._held: dict[str, str] = {}
@@ -60,7 +57,7 @@ class Publisher:
         self._served: dict[str, str] = {}
         self._turn = asyncio.Lock()
 
-    async def take(self, records: list[Record]) -> None:
+    async def take(self, records: list[Fetched]) -> None:
         """Fold a fetched batch; begin to publish what became visible. Raises what publishing the last one raised."""
         async with self._turn:
             await self._take(records)
@@ -78,18 +75,20 @@ class Publisher:
             except Gap:
                 await self._rebuild(place)
 
-    async def _take(self, records: list[Record]) -> None:
+    async def _take(self, records: list[Fetched]) -> None:
         if self.ledger.folded < 0:
             await self._start()
             self._first = records[0].offset, records[0].value
+        if not self.live:
+            self._holes.look(records)
         fold, ledger = self.fold.fold, self.ledger
         for record in records:
             offset = record.offset
             if offset <= ledger.folded:
                 self._check_fetched_again(record)
                 continue
-            if ledger.folded <= self._held_offset < offset:
-                self.fold.levels.documents()  # what was folded up to the cut Redis holds is served already
+            if 0 <= ledger.folded <= self._held_offset < offset:
+                self._pass_held()
             fold(record)
             ledger.folded = offset
             if not offset % YIELD_EVERY:
@@ -128,25 +127,21 @@ class Publisher:
         log.info("replaying the log", until=self.ledger.replay_until)
 
     def _usable_offset(self) -> int:
-        """The offset of the cut Redis holds; -1: of no use, another mapping's or epoch's, half done, too old."""
-        held, me = self._held, (self.identity.digest, str(self.identity.epoch))
-        if (held.get("digest"), held.get("epoch")) != me or "v" not in held:
-            return -1
-        if held.get("state") in HALF_DONE or "chunk" in held:  # another worker may have said a state since
-            log.warning("a worker died while it wrote to Redis; projecting everything anew", state=held.get("state"))
-            return -1
-        if self._now() * 1000 - milliseconds(held["as_of"]) > HISTORY_MS:
-            log.warning("history gap: the feed stood still too long; projecting everything anew", as_of=held["as_of"])
-            return -1
-        return int(held["v"].rpartition(".")[2])
+        return usable_offset(self._held, self.identity, self.fold.sweeps.watched, self._now() * 1000)
+
+    def _pass_held(self) -> None:
+        """All that was folded is served already, under the names that it has without ghosts."""
+        self.fold.sweep()
+        self.fold.levels.documents()
 
     async def _go_live(self) -> None:
         self._check_identity()
+        self._holes.check(self.identity, self.ledger)
         # what is remembered stays: without this, full collections walk it all, 200 to 400 ms at 1M rows
         gc.collect()
         gc.freeze()
         if self.ledger.folded <= self._held_offset:
-            self.fold.levels.documents()  # all that was folded is served already
+            self._pass_held()
         self.fold.end_replay()
         self.live = True
         log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
@@ -159,7 +154,7 @@ class Publisher:
             self._gauges.state("snapshot")
         await self._publish()
 
-    def _check_fetched_again(self, record: Record) -> None:
+    def _check_fetched_again(self, record: Fetched) -> None:
         """A rebalance fetches records again; a log that was deleted and made anew has others at their offsets."""
         first, value = self._first
         if record.offset == first and record.value != value:

@@ -100,7 +100,7 @@ def make_publisher(
         settings.redis.address, applied.prefix, applied.applied_at, lambda: settings.redis.secret,
         lambda: patience.waits(projection.why), on_back=patience.ends,
     )  # fmt: skip
-    identity = Identity(source.name, applied.epoch, applied.applied_at, applied.digest)
+    identity = Identity(source.name, applied.epoch, applied.applied_at, applied.digest, applied.begun)
     return Publisher(
         identity, fold, projection, ledger=Ledger(), alerts=Alerts(app, settings.kafka, source.alerts_topic),
         notes=Notes(app, source, applied.epoch),

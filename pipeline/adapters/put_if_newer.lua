@@ -56,6 +56,7 @@ end
 --   v        version of this cut
 --   prev     the version meta must hold ('' = none), or nil to write over an older one of any age (a rebuild)
 --   chunk    0, or which of several calls this is: the ones before must be there still
+--   begun    fixed-width time at which these calls were begun: of two writers of one cut the later one goes on
 --   last     nothing more of it comes; begin = negative and alerts begin empty
 --   meta     flat field list written to meta at the end; without v when this is one chunk of several
 --   docs     one flat list, in the order of KEYS[5..]: feed, ttl, n, then the n texts of a document;
@@ -72,10 +73,12 @@ local function publish(keys, cut)
   -- a cut that is there already is written again: its reply was lost and the writer asks once more
   local broken = cut.prev and held ~= cut.prev and held ~= cut.v
   -- whose chunks these are: a worker that slept must not end what another began since
-  local of, chunk = string.match(redis.call('HGET', meta, 'chunk') or '', '^(%S+) (%d+)$')
-  if of and is_version(of) and of > cut.v then return {'newer', 0, {}} end
+  local of, chunk, begun = string.match(redis.call('HGET', meta, 'chunk') or '', '^(%S+) (%d+) ?(%d*)$')
+  local is_later = of == cut.v and cut.chunk > 1 and begun > cut.begun
+  if is_later or (of and is_version(of) and of > cut.v) then return {'newer', 0, {}} end
   local written = held == cut.v and not chunk and (cut.prev or cut.last)
-  broken = broken or (cut.chunk > 1 and not written and (of ~= cut.v or tonumber(chunk) < cut.chunk - 1))
+  local ours = of == cut.v and begun == cut.begun
+  broken = broken or (cut.chunk > 1 and not written and not (ours and tonumber(chunk) >= cut.chunk - 1))
   if broken then
     redis.call('HSET', meta, 'state', 'rebuilding')
     return {'gap', 0, {}}
@@ -102,7 +105,11 @@ local function publish(keys, cut)
   each(cut.alerts, 2, function(id, json) redis.call('HSET', keys[3], id, json) end)
   each(cut.ended, 1, function(id) redis.call('HDEL', keys[3], id) end)
   redis.call('HSET', meta, unpack(cut.meta))
-  if cut.last then redis.call('HDEL', meta, 'chunk') else redis.call('HSET', meta, 'chunk', cut.v .. ' ' .. cut.chunk) end
+  if cut.last then
+    redis.call('HDEL', meta, 'chunk')
+  else
+    redis.call('HSET', meta, 'chunk', table.concat({cut.v, cut.chunk, cut.begun}, ' '))
+  end
   return {'ok', new, refused}
 end
 

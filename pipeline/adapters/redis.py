@@ -4,6 +4,7 @@ Every write is absolute and goes through one Redis Function that refuses what is
 (`put_if_newer.lua`). What is served, field by field: see README "What apps read".
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -77,6 +78,7 @@ class Projection:
         self._prefix, self._epoch = prefix, epoch
         self._heads = [f"{prefix}:{name}" for name in ("meta", "negative", "alerts", "changes")]
         self._pack = msgspec.msgpack.Encoder().encode
+        self._begun = ""
         self.refused: set[str] = set()
         """Keys that hold a version newer than what was to be written: by a foreign hand, where nobody else writes."""
 
@@ -107,6 +109,7 @@ class Projection:
 
         Raises Gap and Fenced; everything else waits until Redis is back.
         """
+        self._begin()
         await self._write(call for cut in cuts for call in self._calls(cut))
 
     async def rebuild(self, cut: Cut, documents: Iterable[Document], open_alerts: Iterable[Alert]) -> int:
@@ -114,6 +117,7 @@ class Projection:
 
         Raises Gap when Redis loses meanwhile what was written, and Fenced.
         """
+        self._begin()
         live, at = set[str](), count(1)
         await self._write([self._chunk(cut, [], next(at))])
         for docs in batches(documents, CHUNK):
@@ -187,6 +191,10 @@ class Projection:
 
     # -- one call
 
+    def _begin(self) -> None:
+        """What several calls write is of one writer and one go: Redis may be put back to a part of an earlier one's."""
+        self._begun = f"{time.time_ns():019d}"
+
     def _calls(self, cut: Cut) -> Iterator[Call]:
         if len(cut.documents) > ATOMIC:
             *first, last = batches(cut.documents, CHUNK)
@@ -218,6 +226,7 @@ class Projection:
             "v": cut.v,
             "prev": cut.prev,
             "chunk": at,
+            "begun": self._begun,
             "last": last,
             "begin": at == 1 and not feed,
             "docs": flat,

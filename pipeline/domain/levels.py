@@ -68,12 +68,12 @@ class StockLevels:
         for level in touched:
             level.offset, level.time_ms = offset, time_ms
         for level in self._renamed():
-            level.offset = offset
+            level.offset, level.time_ms = offset, time_ms
             touched[level] = None
         self._dirty |= touched
         return [level for level in touched if len(level.idents) == 2]
 
-    def mark(self, reasons: Mapping[Key, str], offset: int) -> None:
+    def mark(self, reasons: Mapping[Key, str], offset: int, time_ms: int) -> None:
         """The levels of these result rows, which were all absorbed, are degraded, each for the first reason given."""
         before, now = self._degraded, dict[Level, str]()
         for key, reason in reasons.items():
@@ -81,7 +81,7 @@ class StockLevels:
                 now.setdefault(level, reason)
         for level in before.keys() | now.keys():
             if level.degraded != now.get(level, ""):
-                level.degraded, level.offset = now.get(level, ""), offset
+                level.degraded, level.offset, level.time_ms = now.get(level, ""), offset, time_ms
                 self._dirty[level] = None
         self.marked, self._degraded = reasons, now
 
@@ -241,5 +241,5 @@ def expected_documents(
     levels = stock_levels(prefix, view, reserved, usable)
     levels.share(shared)
     levels.absorb(groups, 0, 0)
-    levels.mark(marked or {}, 0)
+    levels.mark(marked or {}, 0, 0)
     return {d.key: dict(zip(d.fields[::2], d.fields[1::2], strict=True)) for d in levels.documents()}

@@ -288,6 +288,27 @@ def test_a_newer_cut_is_not_begun_by_the_chunks_of_an_older_one(site: Site) -> N
         site.run(site.projection._write(newer[1:]))
 
 
+@pytest.mark.parametrize("prev", [7, None])
+def test_parts_of_one_cut_are_of_one_go(site: Site, prev: int | None) -> None:
+    """Redis put back to a part of an earlier go may hold what that one had yet to end; of two writers one must end."""
+    site.publish(site.cut(7, None))
+    documents = [site.level(f"I{n}", 8, 1) for n in range(ATOMIC + 1)]
+    gos = []
+    for _ in range(2):
+        site.projection._begin()
+        gos.append(list(site.projection._calls(site.cut(8, prev, *documents))))
+    earlier, later = gos
+    site.run(site.projection._write([*later[:2], *earlier[:2]]))
+    with pytest.raises(Gap):
+        site.run(site.projection._write(later[2:]))
+    assert site.reader.meta()["state"] == "rebuilding"
+    site.run(site.projection._write(later[:2]))
+    with pytest.raises(Fenced):
+        site.run(site.projection._write(earlier[2:]))
+    site.run(site.projection._write(later[2:]))
+    assert site.reader.meta() == site.meta(8)
+
+
 def test_a_rebuild_of_which_redis_loses_a_part_is_a_gap(site: Site) -> None:
     def documents() -> Iterator[Document]:
         for n in range(3 * CHUNK):

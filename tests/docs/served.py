@@ -39,7 +39,7 @@ def levels_of(*rows: tuple[str, str, int, int], time_ms: int, degraded: str = ""
     levels = stock_levels("stock", View(), "stock")
     levels.absorb([((i, w, "A-1", "L-7", "free"), 1, (n, r)) for i, w, n, r in rows], OFFSET, time_ms)
     if degraded:
-        levels.mark({(i, w, "A-1", "L-7", "free"): degraded for i, w, _, _ in rows}, OFFSET)
+        levels.mark({(i, w, "A-1", "L-7", "free"): degraded for i, w, _, _ in rows}, OFFSET, time_ms)
     return levels
 
 

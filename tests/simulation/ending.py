@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pipeline.adapters.debezium import LogReader
 from pipeline.adapters.quarantine import Noted
 from pipeline.adapters.redis import version
 from pipeline.domain.levels import stock_levels
@@ -13,7 +12,7 @@ from streams.fold import StockFold
 from streams.quarantine import Quarantine
 from tests.simulation.engines import engines
 from tests.simulation.reader import Lie, compare, negative_of
-from tests.streams.erp import PREFIX, SERVER, Record, Served
+from tests.streams.erp import PREFIX, Record, Served
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -60,7 +59,7 @@ def _folded(
     """What a worker without any fault serves: documents byte for byte, and the open alerts."""
     with engines.one() as engine:
         levels = stock_levels(PREFIX, engine.views["stock"], "stock")
-        reader = LogReader(SERVER, engine.tables)
+        reader = engines.reader(engine)
         quarantine = Quarantine(engine, reader, noted, world.identity.log_epoch)
         fold = StockFold(engine, levels, reader, swept, quarantine)
         for record in records:

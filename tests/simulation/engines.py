@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipeline.adapters.debezium import LogReader
 from pipeline.query import Engine
-from tests.streams.erp import compiled
+from tests.streams.erp import SERVER, compiled
 
 BEFORE_ANY_DAY = "1970-01-01"
 
@@ -14,6 +15,13 @@ class Engines:
 
     def __init__(self) -> None:
         self._free: list[Engine] = []
+        self._readers: dict[int, LogReader] = {}
+
+    def reader(self, engine: Engine) -> LogReader:
+        """What reads a log into an engine of ours: it remembers nothing, and making one takes long."""
+        if id(engine) not in self._readers:
+            self._readers[id(engine)] = LogReader(SERVER, engine.tables)
+        return self._readers[id(engine)]
 
     def take(self) -> Engine:
         """One that remembers nothing."""

@@ -5,7 +5,7 @@ from random import Random
 
 from pipeline.domain.levels import expected_documents
 from tests.simulation.engines import engines
-from tests.streams.erp import DAY, PREFIX, TABLES, Log, Op, Row, Served, State, item, place, quant
+from tests.streams.erp import DAY, PREFIX, TABLES, Log, Op, Row, Served, State, item, place, position, quant
 
 WEEK_MS = 8 * 86_400_000
 BEGIN_MS = 1_795_390_000_000
@@ -155,6 +155,13 @@ class TimedLog(Log):
     def time_ms(self, n: int) -> int:
         return BEGIN_MS + self.times[n]
 
+    def written_ms(self) -> int:
+        return BEGIN_MS + self.now
+
+    def cut(self, shown: int) -> None:
+        """Nothing is written after the first `shown` records."""
+        del self.records[shown:], self.due[shown:], self.weeks[shown:]
+
     def put(self, key: object, value: object, shows: int | None = None) -> None:
         super().put(key, value, shows)
         self.weeks.append(self.now // WEEK_MS)
@@ -228,6 +235,23 @@ class History:
         log.end(n)
         if self.cuts:
             self.cuts[log.records[-1].offset] = self.cuts[max(self.cuts)]
+
+    def read_anew(self, shown: int, epoch: int) -> int:
+        """`apply --snapshot`, once `shown` records are written; where the new epoch begins.
+
+        Capture stands still from then on: what the ERP does meanwhile comes with the snapshot.
+        """
+        log, n, truth = self.log, len(self.log.times) - 1, self.cuts[max(self.cuts)]
+        log.cut(shown)
+        begun = log.records[-1].offset + 1
+        self.cuts = {offset: told for offset, told in self.cuts.items() if offset < begun}
+        log.control("epoch", epoch=epoch, position=position(n) - 1)
+        log.control("day", date=self._day)
+        log.control("mapping", applied_at=epoch)
+        if not log.snapshot(n, self._states[n].rows):
+            log.begin(n, shows=n)
+        self.cuts[log.records[-1].offset] = truth
+        return begun
 
     def _snapshot(self, earliest: int, n: int) -> None:
         """As of transaction `n`, cut off and begun again now and then."""

@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from redis.asyncio.connection import Connection
 
-from pipeline.adapters.debezium import LogReader
 from pipeline.adapters.redis import Projection
 from pipeline.domain.alerts import Alert
 from pipeline.domain.errors import RefusedError
 from pipeline.domain.levels import stock_levels
 from streams.fold import StockFold
 from streams.ledger import Ledger
-from streams.ports import Identity
 from streams.publish import Publisher
 from streams.quarantine import Quarantine
 from streams.scrub import Scrub
 from tests.simulation.engines import engines
 from tests.simulation.server import Session
-from tests.streams.erp import PREFIX, SERVER
+from tests.streams.erp import PREFIX
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -131,7 +129,7 @@ class Notes:
 
     async def sweep(self, tables: Any) -> None:
         await self._process.point("before a note")
-        self._process.world.swept = dict(tables)
+        self._process.world.noted_sweeps = self._process.identity.log_epoch, dict(tables)
         await self._process.point("after a note")
 
     async def quarantine(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
@@ -160,9 +158,9 @@ class Process:
         self._frozen: asyncio.Future[None] | None = None
         self.ledger = Ledger()
         self.engine = engines.take()
-        identity: Identity = world.identity
+        identity = self.identity = world.identity
         levels = stock_levels(PREFIX, self.engine.views["stock"], "stock")
-        reader = LogReader(SERVER, self.engine.tables)
+        reader = engines.reader(self.engine)
         quarantine = Quarantine(self.engine, reader, world.noted(), identity.log_epoch)
         fold = StockFold(self.engine, levels, reader, world.swept, quarantine)
         projection = Projection("redis://simulated", PREFIX, identity.epoch, None, lambda: None)
@@ -224,6 +222,7 @@ class Process:
         except RefusedError as e:
             if self.alive:
                 self.world.refused.append(e.what)
+                self.world.must_read_anew |= self.identity is self.world.identity and "no worker had seen" in e.what
                 self.die(e.what)
         except asyncio.CancelledError:
             raise

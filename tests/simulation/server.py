@@ -31,6 +31,10 @@ def _reply(value: Any) -> bytes:
             return b"*%d\r\n" % len(value) + b"".join(map(_reply, value))
 
 
+def _copy(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: copy.copy(value) for key, value in data.items()}  # what values hold is never changed
+
+
 class Server:
     """One Redis. `data`: key -> hash, sorted set (values are floats) or stream (a list of entries)."""
 
@@ -59,11 +63,11 @@ class Server:
 
     def copy(self) -> tuple[dict[str, Any], dict[str, float]]:
         """The data as of now, for `restore`."""
-        return copy.deepcopy(self.data), dict(self.expires)
+        return _copy(self.data), dict(self.expires)
 
     def restore(self, kept: tuple[dict[str, Any], dict[str, float]]) -> None:
         """Be as of then."""
-        self.data, self.expires = copy.deepcopy(kept[0]), dict(kept[1])
+        self.data, self.expires = _copy(kept[0]), dict(kept[1])
 
     def _get(self, key: str, empty: Any) -> Any:
         if self.expires.get(key, self._now() + 1) <= self._now():

@@ -16,6 +16,10 @@ ONCE_FAILED = [
     3274,  # a worker that slept said a state over "applying": keys of a cut written in part stayed as ghosts
     1649, 2280,  # an alert that ended in Redis only, and opened again, was not opened there
     52464,  # rows of an incremental snapshot after a snapshot of which compaction left no last row were dropped
+    925953533, 925960038,  # after compaction a version stood beside another time than its commit's
+    925962697,  # compaction took a TRUNCATE before any worker had seen it
+    537802120,  # Redis put back to a part of an earlier rebuild of the same cut was shown whole, with a ghost
+    864641561,  # a ghost of the same code gave a level another key than Redis has, where it stayed
 ]  # fmt: skip
 SEEDS_TO_FIND_A_MISTAKE = 200
 

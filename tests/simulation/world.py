@@ -93,7 +93,7 @@ class World:
         self.compacted = False
         self.committed: tuple[int | None, str] = (None, "")
         self.alerts: list[tuple[str, bytes]] = []
-        self.swept: dict[str, int] = {}
+        self.noted_sweeps: tuple[int, dict[str, int]] = (LOG_EPOCH, {})
         self.quarantine: dict[bytes, bytes | None] = {}
         self.processes: list[Process] = []
         self.owner: Process | None = None
@@ -101,6 +101,7 @@ class World:
         self.sockets: list[Socket] = []
         self.redis_away = False
         self.refused: list[str] = []
+        self.must_read_anew = False
         self.failure: BaseException | None = None
         self.trace: list[str] = []
         self.steps = self._shown = self._weeks = 0
@@ -196,7 +197,21 @@ class World:
     def noted(self) -> dict[bytes, Noted | None]:
         """What a worker that starts reads of the quarantine topic."""
         held = {key: msgspec.json.decode(value, type=Entry) for key, value in self.quarantine.items() if value}
-        return {key: Noted(e.offset, e.reason, bytes(e.before)) for key, e in held.items()}
+        mine = {key: e for key, e in held.items() if e.epoch == self.identity.log_epoch}
+        return {key: Noted(e.offset, e.reason, bytes(e.before)) for key, e in mine.items()}
+
+    @property
+    def swept(self) -> dict[str, int]:
+        """And of the topic of applied sources."""
+        epoch, tables = self.noted_sweeps
+        return tables if epoch == self.identity.log_epoch else {}
+
+    def _read_anew(self) -> None:
+        """What an operator does whom a worker tells to."""
+        self.must_read_anew, epoch = False, self.identity.log_epoch + 10
+        begun = self.history.read_anew(self._shown, epoch)
+        self.identity = Identity("small", epoch, epoch + 5, DIGEST, begun)
+        self.say(f"onhand apply --snapshot: epoch {epoch} begins at {begun}")
 
     # -- Redis
 
@@ -323,6 +338,8 @@ class World:
     async def _tick(self) -> None:
         await asyncio.sleep(0.25)
         self._lead()
+        if self.must_read_anew:
+            self._read_anew()
         if not any(p.alive and not p.frozen for p in self.processes) and self.rng.random() < 0.3:
             self.start_worker()
 

@@ -110,12 +110,13 @@ def position(n: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as fetched. `shows`: how many transactions a cut made here must show."""
+    """A record as fetched. `shows`: how many transactions a cut made here must show; `timestamp`: ms, when written."""
 
     key: bytes | None
     value: bytes | None
     offset: int
     shows: int | None = None
+    timestamp: int = 0
 
 
 @dataclass
@@ -138,7 +139,11 @@ class Log:
     def put(self, key: Any, value: Any, shows: int | None = None) -> None:
         key, value = (v if v is None or isinstance(v, bytes) else msgspec.json.encode(v) for v in (key, value))
         offset = self.records[-1].offset + 1 if self.records else 0
-        self.records.append(Record(key, value, offset, shows))
+        self.records.append(Record(key, value, offset, shows, self.written_ms()))
+
+    def written_ms(self) -> int:
+        """When the next record is written."""
+        return 0
 
     def time_ms(self, n: int) -> int:
         """When the n-th transaction was committed."""

@@ -15,9 +15,10 @@ from pipeline.domain.change import Position
 from pipeline.domain.documents import Document
 from pipeline.domain.errors import RefusedError
 from pipeline.query.rows import Store
+from streams.holes import HISTORY_MS
 from streams.ledger import Ledger
 from streams.ports import Identity
-from streams.publish import HISTORY_MS, Publisher
+from streams.publish import Publisher
 from tests.streams.erp import DIGEST, LOG_EPOCH, Log, Op, Served, item, new_fold, place, position, quant
 
 EPOCH = LOG_EPOCH + 5

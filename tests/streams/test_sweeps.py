@@ -1,16 +1,21 @@
 """Rows that ended without a delete of their own stay gone when the log has lost what ended them."""
 
+import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from pipeline.domain.errors import RefusedError
 from pipeline.query.disk import DiskStore
 from pipeline.query.rows import MemoryStore, Store
+from streams.holes import HISTORY_MS
 from tests.streams.erp import Log, Op, Served, State, item, place, quant, states, truth
-from tests.streams.test_publish import FIRST, RIM, Notes, Worker
+from tests.streams.test_publish import FIRST, ME, RIM, Notes, Worker
 
+WEEK_S = 7 * 86_400.0
 MORE = [*FIRST, quant(3, 1, 1, 7), quant(4, 2, 1, 9)]
 
 
@@ -63,6 +68,49 @@ def test_what_was_swept_stays_gone_after_compaction(history, store: Store) -> No
     log.compact()
     assert served_anew(log, Notes()) != truth(state), "without the note ghosts come back, else this shows nothing"
     assert served_anew(log, first.notes, store) == truth(state)
+
+
+@pytest.mark.parametrize("history", LOGS)
+def test_what_compaction_took_before_any_worker_saw_it_is_not_guessed(history) -> None:
+    """What ended rows may be among it, noted nowhere."""
+    log, _ = history()
+    stopped = Worker(log, clock=WEEK_S).take().ledger.metadata
+    log.compact()
+    log.transaction(5, [quant(1, 1, 1, 4)])
+    with pytest.raises(RefusedError, match="no worker had seen") as refused:
+        Worker(log, clock=WEEK_S).take()
+    assert refused.value.fix.startswith("onhand apply --snapshot small")
+    begun = replace(ME, begun=log.records[-5].offset)
+    for seen in ({"committed": stopped}, {"identity": begun}, {"clock": HISTORY_MS / 1000}):
+        assert Worker(log, **{"clock": WEEK_S} | seen).take().publisher.live
+
+
+def test_a_hole_is_seen_between_two_batches_and_before_the_first_record_that_is_left() -> None:
+    for missing in (1, 4):
+        log, _ = truncated_twice()
+        del log.records[missing]
+        worker = Worker(log, clock=WEEK_S)
+        for record in log.records[:-1]:
+            asyncio.run(worker.publisher.take([record]))
+        with pytest.raises(RefusedError):
+            worker.take()
+
+
+@pytest.mark.parametrize("op", [item(2, "A"), quant(3, 1, 1, "1.234")], ids=["another code", "a row that is bad"])
+def test_a_version_stands_beside_the_time_of_its_commit_also_after_compaction(op: Op) -> None:
+    """Else the scrub takes a key that an earlier worker wrote for one that a foreign hand changed."""
+    log = Log().begun()
+    log.transaction(1, MORE)
+    log.transaction(2, [quant(1, 1, 1, 6)])
+    log.transaction(3, [op])
+    first = Worker(log).take()
+    log.compact()
+    again = Worker(log, notes=first.notes).take()
+    whole, left = ({(d.key, d.offset, d.time_ms) for d in w.fold.levels.all_documents()} for w in (first, again))
+    end = log.records[-1].offset
+    latest = {document for document in whole if document[1] == end}
+    assert ("stock:{A~1}:W1" if op.table == "item" else RIM, end, 3000) in latest
+    assert latest <= left
 
 
 @pytest.mark.parametrize("history", LOGS)
@@ -137,6 +185,43 @@ def test_ghosts_of_a_worker_that_goes_on_are_taken_back() -> None:
     state["quant"][1] = quant(1, 1, 1, 1).row
     assert again.take().redis.served == truth(state)
     assert RIM in again.redis.served
+
+
+def a_place_that_a_truncate_ended_and_another_of_its_code() -> tuple[Log, State]:
+    log, again = Log().begun(), [place(2, "x", "W1"), quant(1, 1, 2, 5)]
+    log.transaction(1, FIRST)
+    for n, table in enumerate(["place", "quant"], 2):
+        log.begin(n)
+        log.truncate(n, table)
+        for op in [*again, quant(2, 2, 1, 8)]:
+            log.change(n, op)
+        log.end(n)
+    return log, states([[item(1, "A"), item(2, "B"), *again, quant(2, 2, 1, 8)]])[1]
+
+
+def test_what_redis_holds_goes_by_the_names_that_it_had_without_ghosts() -> None:
+    """Else the level that the moved row leaves stays in Redis: its key was `location=x`, beside a ghost it is `x~2`."""
+    log, state = a_place_that_a_truncate_ended_and_another_of_its_code()
+    first = Worker(log).take()
+    log.compact()
+    log.transaction(4, [quant(1, 1, None, 5)])
+    state["quant"][1] = quant(1, 1, None, 5).row
+    again = first.again(committed=first.ledger.metadata).take()
+    assert again.redis.served == truth(state)
+    assert len(again.redis.rebuilds) == 1, "the first worker's"
+
+
+def test_a_redis_from_before_rows_ended_is_projected_anew() -> None:
+    log, state = a_place_that_a_truncate_ended_and_another_of_its_code()
+    whole, log.records = log.records, log.records[:10]
+    first = Worker(log).take()
+    kept = replace(first.redis, meta_=dict(first.redis.meta_), served=dict(first.redis.served))
+    log.records = whole
+    first.take()
+    log.compact()
+    again = Worker(log, kept, first.alerts, notes=first.notes).take()
+    assert again.redis.served == truth(state)
+    assert len(again.redis.rebuilds) == 2
 
 
 @pytest.mark.parametrize("seed", range(50))
