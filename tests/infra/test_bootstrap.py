@@ -48,7 +48,7 @@ def test_another_system_is_told_what_is_missing_and_what_to_type(bootstrap):
 def test_the_tests_want_more(bootstrap):
     done = bootstrap("test", "ID=fedora\n")
     missing = next(line for line in done.stderr.splitlines() if "missing:" in line)
-    assert {"mariadb-server", "prometheus-alertmanager", "prometheus-redis-exporter"} <= set(missing.split())
+    assert {"prometheus-alertmanager", "prometheus-redis-exporter"} <= set(missing.split())
 
 
 def test_without_a_name_for_the_system_nothing_is_installed(bootstrap):
