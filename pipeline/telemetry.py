@@ -77,3 +77,4 @@ def begin(source: str) -> None:
         REDIS_FOREIGN.labels(source, kind)
     ALERTS_RAISED.labels(source, NEGATIVE_AVAILABLE)
     REDIS_WAITING.labels(source)
+    VISIBLE.labels(source)
