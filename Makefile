@@ -6,8 +6,8 @@ BIN := .venv/bin
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install everything, Alertmanager too
-	@sh infra/bootstrap.sh all
+setup: ## install everything, for the demo and the tests
+	@sh infra/bootstrap.sh test
 
 demo: ## a real ERP's live stock in Redis; ONCE=1: run the story once, without a terminal, exit with verify's code
 	@sh infra/bootstrap.sh demo

@@ -2,7 +2,7 @@
 # Installs what the local stack misses, and nothing else: Debian packages, a Python environment in .venv, Kafka's and
 # Debezium's jars in .onhand/jars. What is there already is neither fetched nor touched.
 #
-#   sh infra/bootstrap.sh demo|test|all      test = also MariaDB, all = also Alertmanager
+#   sh infra/bootstrap.sh demo|test      test = also what only the tests start: MariaDB, Alertmanager, exporters
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -13,9 +13,9 @@ spent=0
 PATH=$PATH:/usr/sbin:/sbin # Debian's servers lie there, a user's PATH may not
 
 case $group in
-demo | test | all) ;;
+demo | test) ;;
 *)
-    echo "usage: sh infra/bootstrap.sh demo|test|all" >&2
+    echo "usage: sh infra/bootstrap.sh demo|test" >&2
     exit 2
     ;;
 esac
@@ -71,6 +71,7 @@ python() {
 
 stamp_of() { cat "$@" | cksum | tr ' ' '-'; }
 jars_stamp=.onhand/jars/.complete-$(stamp_of infra/pom.xml)
+agent_stamp=.onhand/jars/.agent-$(stamp_of infra/pom.xml)
 venv_stamp=.venv/.complete-$(stamp_of requirements.lock pyproject.toml)
 
 missing_packages() {
@@ -80,15 +81,14 @@ missing_packages() {
     has_java || echo openjdk-17-jre-headless
     [ -e "$jars_stamp" ] || has mvn || echo maven
     [ -e "$venv_stamp" ] || python >/dev/null || echo python3 python3-venv
-    [ "$group" = demo ] || {
-        has_javac || echo openjdk-17-jdk-headless
-        [ -e "$jars_stamp" ] && ! has mvn && echo maven # with no jars yet, the line above has named it
-        has node || echo nodejs
-        has npm || echo npm
-        has mariadbd || echo mariadb-server
-    }
-    [ "$group" = all ] || return 0
-    has prometheus-alertmanager || echo prometheus-alertmanager
+    [ "$group" = test ] || return 0
+    has_javac || echo openjdk-17-jdk-headless
+    [ -e "$jars_stamp" ] && ! has mvn && echo maven # with no jars yet, the line above has named it
+    has node || echo nodejs
+    has npm || echo npm
+    has mariadbd || echo mariadb-server
+    has prometheus-alertmanager && has amtool || echo prometheus-alertmanager
+    has prometheus-redis-exporter || echo prometheus-redis-exporter
 }
 
 # ---- Debian packages ------------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ install_packages() {
     has systemctl || return 0 # without systemd nothing starts by itself
     for package in $packages; do
         case $package in
-        redis-server | prometheus | prometheus-alertmanager) as_root systemctl disable "$package.service" ;;
+        redis-server | prometheus | prometheus-alertmanager | prometheus-redis-exporter) as_root systemctl disable "$package.service" ;;
         mariadb-server) as_root systemctl disable mariadb.service mariadb.socket ;;
         postgresql-15) as_root systemctl disable postgresql.service ;;
         esac
@@ -170,6 +170,12 @@ fetch_jars() {
     : >"$jars_stamp"
 }
 
+fetch_agent() {
+    mvn -q -B -f infra/pom.xml dependency:copy@agent
+    : >"$agent_stamp"
+}
+
 [ -e "$venv_stamp" ] || step "Python environment in .venv" make_environment
 [ -e "$jars_stamp" ] || step "jars in .onhand/jars" fetch_jars
+[ "$group" = demo ] || [ -e "$agent_stamp" ] || step "JMX exporter in .onhand/jars" fetch_agent
 say "downloads and installs: $spent s"

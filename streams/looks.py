@@ -1,5 +1,6 @@
 """What the watchdog looks at: Kafka Connect, the ERP's server, the log, the ERP's catalog. Never writes to the ERP."""
 
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import NamedTuple
@@ -112,6 +113,8 @@ class Erp:
         for each in health.SLOT_STATES:
             telemetry.SLOT_STATE.labels(name, each).set(each == state)
         telemetry.SLOT_RETAINED.labels(name).set(slot.retained if slot else 0)
+        telemetry.SLOT_REMAINING.labels(name).set(math.inf if slot is None or slot.left is None else max(0, slot.left))
+        telemetry.SOURCE_LOG_KEPT.labels(name).set(server.kept_s)
 
 
 class Schema:
@@ -153,8 +156,16 @@ class Log:
                 list(sources.of_log(self._broker, self._source, self._applied)),
                 time.monotonic(),
             )
+            self._measure()
         yield from self._settings
         yield from health.of_silence(self.silent_s, SILENT_S, self._source.name)
+
+    def _measure(self) -> None:
+        name, disk = self._source.name, kafka.disk(self._broker, self._source.log_topic)
+        if disk is not None:
+            telemetry.LOG_SIZE.labels(name).set(disk.topic)
+            telemetry.LOG_DISK.labels(name).set(disk.total)
+            telemetry.LOG_DISK_FREE.labels(name).set(disk.free)
 
 
 class Capturing:
@@ -215,7 +226,7 @@ def watch(
         watchdog.look_at("schema", SCHEMA_S, Schema(source, applied, drift))
 
     async def tick() -> None:
-        telemetry.HEARTBEAT_AGE.labels(source.name).set(log_.silent_s)
+        telemetry.HEARTBEAT.labels(source.name).set(time.time() - log_.silent_s)
         if changed := [f for f in watchdog.findings() if f.kind == "log_changed"]:
             fatal(RefusedError(changed[0].what, changed[0].fix))  # its rows may not be mixed with those remembered
         await watchdog.tick()

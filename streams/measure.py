@@ -42,6 +42,7 @@ class Gauges:
         telemetry.QUARANTINED.labels(self._name).set(len(fold.quarantine))
         telemetry.ROWS.labels(self._name).set(fold.rows)
         telemetry.LEVELS.labels(self._name).set(len(fold.levels.levels))
+        telemetry.NEGATIVE.labels(self._name).set(len(fold.levels.write.negative))
         for alert in alerts:
             if alert.state == "open":
                 telemetry.ALERTS_RAISED.labels(self._name, alert.kind).inc()

@@ -60,6 +60,7 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    telemetry.begin(source.name)
     app = make_app(settings.kafka, source)
     publisher = make_publisher(app, settings, source, applied, swept, noted=noted)
     scrub = Scrub(source.name, publisher.fold, settings.worker.scrub_keys_per_second)

@@ -21,7 +21,7 @@ def _logs_as_they_come() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def servers(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """A stack of which nothing runs yet. Its folder with the logs stays when a test has failed."""
-    with Stack(parts=()) as servers:
+    with Stack(parts=(), monitoring=True) as servers:
         yield servers
         servers.keep = request.session.testsfailed > 0
 

@@ -30,12 +30,15 @@ def run(
     fsync: Annotated[
         bool, typer.Option(help="Let the databases flush to disk; without, a power cut loses data.")
     ] = True,
+    monitoring: Annotated[
+        bool, typer.Option(help="Prometheus also scrapes Connect, Redis and verify, and tells Alertmanager.")
+    ] = False,
 ) -> None:
     """Start the servers onhand works with, on loopback, and keep them until Ctrl-C.
 
     Data and logs lie in a fresh folder below .onhand/stacks, which is deleted at the end.
     """
-    with Stack(parts=parts.split(","), say=talk.print, fast_jvm=fast_jvm, fsync=fsync) as stack:
+    with Stack(parts=parts.split(","), say=talk.print, fast_jvm=fast_jvm, fsync=fsync, monitoring=monitoring) as stack:
         Console().print(_addresses(stack))
         talk.print("running until Ctrl-C")
         try:
@@ -56,6 +59,7 @@ def _addresses(stack: Stack) -> Table:
         "redis": stack.redis.url,
         "prometheus": stack.prometheus.url,
         "alertmanager": stack.alertmanager.url,
+        "redis-exporter": stack.redis_exporter.url,
     }
     for name in filter(stack.is_running, PARTS):
         table.add_row(name, address[name], str(stack.pid(name)), str(stack.logs[name].relative_to(stack.directory)))

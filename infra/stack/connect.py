@@ -5,7 +5,9 @@ from typing import ClassVar
 
 from infra.stack.java import JARS, java_command
 from infra.stack.part import Part, answers
+from infra.stack.site import ROOT
 
+METRICS = ROOT / "infra/prometheus/connect-metrics.yml"
 # Secrets reach connectors as ${file:..}, ${dir:..} of the stack's own folder or ${env:ONHAND_..} only.
 # A killed worker's tasks are handed on after the session timeout: 6 s, where Connect would wait 10 + 300.
 SETTINGS = """\
@@ -43,7 +45,7 @@ config.providers.dir.param.allowed.paths={secrets}
 
 
 class Connect(Part):
-    """One Connect worker."""
+    """One Connect worker; with `monitoring` its and Debezium's metrics are served to Prometheus."""
 
     name: ClassVar[str] = "connect"
     needs: ClassVar[tuple[str, ...]] = ("kafka",)
@@ -66,7 +68,8 @@ class Connect(Part):
             )
         )
         main = "org.apache.kafka.connect.cli.ConnectDistributed"
-        return [java_command(main, str(settings), heap="1g", fast=self.site.fast_jvm)]
+        metrics = f"{self.host}:{self.site.port('connect-metrics')}:{METRICS}" if self.site.monitoring else ""
+        return [java_command(main, str(settings), heap="1g", fast=self.site.fast_jvm, metrics=metrics)]
 
     def is_ready(self) -> bool:
         """The worker has joined its group and read its topics."""

@@ -18,13 +18,20 @@ LOGGED = ("-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogge
 ALWAYS = ("-Xms64m", "-XX:-UsePerfData", "-Djava.awt.headless=true", *LOGGED)
 
 
-def java_command(main: str, *arguments: str, heap: str, fast: bool) -> list[str]:
-    """The command that runs a class of Kafka's jars; `heap` is -Xmx's value."""
+def java_command(main: str, *arguments: str, heap: str, fast: bool, metrics: str = "") -> list[str]:
+    """The command that runs a class of Kafka's jars; `heap`: -Xmx's value, `metrics`: what the JMX exporter is told."""
     jars = JARS / "kafka"
     if not jars.is_dir():
         raise NotReadyError(f"Kafka's jars are not in {jars}", INSTALL)
-    flags = [f"-Xmx{heap}", *ALWAYS, *(QUICK_START if fast else ())]
+    flags = [f"-Xmx{heap}", *ALWAYS, *(QUICK_START if fast else ()), *([_agent(metrics)] if metrics else [])]
     return [_java(), *flags, "-cp", f"{jars}/*", main, *arguments]
+
+
+def _agent(told: str) -> str:
+    jar = JARS / "agent/jmx_prometheus_javaagent.jar"
+    if not jar.exists():
+        raise NotReadyError(f"the JMX exporter is not at {jar}", INSTALL)
+    return f"-javaagent:{jar}={told}"
 
 
 def _java() -> str:

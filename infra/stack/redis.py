@@ -1,11 +1,11 @@
-"""Redis as onhand wants it: append-only file, nothing evicted."""
+"""Redis as onhand wants it: append-only file, nothing evicted; and the exporter of its metrics."""
 
 from collections.abc import Sequence
 from typing import ClassVar
 
 import redis
 
-from infra.stack.part import Part, program
+from infra.stack.part import Part, answers, program
 
 SETTINGS = """\
 bind {host}
@@ -42,3 +42,23 @@ class Redis(Part):
                 return bool(client.ping())
         except redis.RedisError:
             return False
+
+
+class RedisExporter(Part):
+    """Serves Redis' metrics to Prometheus; runs on while Redis is away, and says so."""
+
+    name: ClassVar[str] = "redis-exporter"
+
+    @property
+    def url(self) -> str:
+        """Its pages'."""
+        return f"http://{self.host}:{self.port}"
+
+    def commands(self) -> Sequence[Sequence[str]]:
+        """No settings file."""
+        redis = f"--redis.addr=redis://{self.host}:{self.site.port('redis')}"
+        return [[program("prometheus-redis-exporter"), redis, f"--web.listen-address={self.host}:{self.port}"]]
+
+    def is_ready(self) -> bool:
+        """Its own word."""
+        return answers(f"{self.url}/health")

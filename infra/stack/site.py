@@ -20,8 +20,8 @@ class Site:
     SO_REUSEADDR) can listen on it, yet the kernel gives it to nobody else while a killed server is away.
     """
 
-    def __init__(self, directory: Path, *, fast_jvm: bool, fsync: bool) -> None:
-        self.directory, self.fast_jvm, self.fsync = directory, fast_jvm, fsync
+    def __init__(self, directory: Path, *, fast_jvm: bool, fsync: bool, monitoring: bool) -> None:
+        self.directory, self.fast_jvm, self.fsync, self.monitoring = directory, fast_jvm, fsync, monitoring
         self.secrets = directory / "secrets"
         self.logs = directory / "logs"
         self._held: dict[str, socket.socket] = {}

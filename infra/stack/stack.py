@@ -16,12 +16,12 @@ from infra.stack.mariadb import Mariadb
 from infra.stack.part import START_SECONDS, Part
 from infra.stack.postgres import Postgres
 from infra.stack.prometheus import Alertmanager, Prometheus
-from infra.stack.redis import Redis
+from infra.stack.redis import Redis, RedisExporter
 from infra.stack.site import DOWNLOADS, Site
 from pipeline.domain.errors import NotReadyError, UsageError
 
 DEFAULT_PARTS = ("postgres", "kafka", "connect", "redis", "prometheus")
-PARTS = (*DEFAULT_PARTS, "mariadb", "alertmanager")
+PARTS = (*DEFAULT_PARTS, "mariadb", "alertmanager", "redis-exporter")
 POLL_SECONDS = 0.05
 
 
@@ -35,6 +35,7 @@ class Stack:
     with Stack() as stack:                  # all parts ready
         stack.kill("kafka"); stack.start("kafka")
 
+    With `monitoring` Prometheus also scrapes Connect, Redis and `onhand verify --every`, and tells Alertmanager.
     A part not named in `parts` can be started later. A directory that was given is kept, with its data; a fresh one
     (below .onhand/stacks) goes away unless the block ended with an error.
     Raises NotReadyError, naming the part and its log, when one does not become ready.
@@ -48,12 +49,13 @@ class Stack:
         *,
         fast_jvm: bool = True,
         fsync: bool = True,
+        monitoring: bool = False,
     ) -> None:
         self._wanted = tuple(parts)
         unknown = set(self._wanted) - set(PARTS)
         if unknown:
             raise UsageError(f"the stack has no part {', '.join(sorted(unknown))}", f"choose from {', '.join(PARTS)}")
-        self._site = site = Site(_folder(directory), fast_jvm=fast_jvm, fsync=fsync)
+        self._site = site = Site(_folder(directory), fast_jvm=fast_jvm, fsync=fsync, monitoring=monitoring)
         self.keep = directory is not None
         """False: the directory is deleted at an end without error."""
         self._say = say
@@ -61,12 +63,14 @@ class Stack:
         self.postgres, self.mariadb, self.redis = Postgres(site), Mariadb(site), Redis(site)
         self.kafka, self.connect = Kafka(site), Connect(site)
         self.prometheus, self.alertmanager = Prometheus(site), Alertmanager(site)
+        self.redis_exporter = RedisExporter(site)
         everything = (
             self.postgres,
             self.mariadb,
             self.redis,
             self.kafka,
             self.connect,
+            self.redis_exporter,
             self.alertmanager,
             self.prometheus,
         )
@@ -92,6 +96,11 @@ class Stack:
     def metrics_port(self) -> int:
         """The port held for the worker's metrics, which Prometheus scrapes."""
         return self._site.port("metrics")
+
+    @property
+    def verify_port(self) -> int:
+        """The same for `onhand verify --every`; scraped with `monitoring`."""
+        return self._site.port("verify")
 
     def secret(self, name: str, value: str) -> Path:
         """Write a secret that connectors read with the `file` or `dir` provider (mode 0600)."""

@@ -6,6 +6,7 @@ the whole table, as Debezium does too): to a role that may read some columns onl
 two columns as a key of one, and a join on it would lose rows without a word.
 """
 
+import math
 import warnings
 from collections.abc import Collection, Sequence
 from itertools import groupby
@@ -47,6 +48,15 @@ def last_gtid(connection: sa.Connection) -> Position:
         what = f"the binlog has no one order: @@gtid_binlog_pos is {gtids!r}, wanted one domain"
         raise RefusedError(what, "let all that write to this server do so under one gtid_domain_id")
     return Position.parse(gtids)
+
+
+def log_kept_s(connection: sa.Connection) -> float:
+    """How many seconds the server keeps its binlog; infinite where it never removes it by itself."""
+    # before MariaDB 10.6 there are days only
+    variables = "SHOW VARIABLES WHERE Variable_name IN ('binlog_expire_logs_seconds', 'expire_logs_days')"
+    found = {str(name).lower(): float(value) for name, value in connection.exec_driver_sql(variables)}
+    seconds = found.get("binlog_expire_logs_seconds", found.get("expire_logs_days", 0) * 86_400)
+    return seconds or math.inf
 
 
 def _table(inspector: sa.Inspector, name: str, rows: Sequence[Any]) -> Table:

@@ -58,7 +58,8 @@ def look(source: Source) -> Server:
 def _look_at_mariadb(source: Source) -> Server:
     try:
         with connect(source) as c:
-            return Server("", erp_mysql.last_gtid(c).order, standby=False, oldest_s=None, slot=None, has_slots=False)
+            position, kept = erp_mysql.last_gtid(c).order, erp_mysql.log_kept_s(c)
+            return Server("", position, standby=False, oldest_s=None, slot=None, has_slots=False, kept_s=kept)
     except DBAPIError as e:
         code = e.orig.args[0] if e.orig is not None and e.orig.args else "the connection was lost"
         raise NotReadyError(f"source {source.name}: the ERP's database does not answer: {code}", "start it") from None

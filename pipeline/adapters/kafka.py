@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, for_code
 
+from pipeline.adapters.log_dirs import Disk, fullest_disk
 from pipeline.domain.errors import NotReadyError, RefusedError
 from pipeline.settings import Kafka
 
@@ -128,6 +129,13 @@ async def settings_of(kafka: Kafka, topic: str) -> dict[str, str] | None:
         if code:
             raise for_code(code)(message)
         return {e[0]: e[1] for e in entries} | {"partitions": str(len(described[topic]["partitions"]))}
+
+
+@_blocking
+async def disk(kafka: Kafka, topic: str) -> Disk | None:
+    """Where the topic lies: of several brokers the one whose disk is the fullest; None where no broker tells."""
+    async with _admin(kafka) as admin:
+        return await fullest_disk(admin, topic)
 
 
 @_blocking

@@ -69,6 +69,8 @@ class DocumentWriter:
     def __init__(self, prefix: str, shape: Shape) -> None:
         self.prefix, self.shape = prefix, shape
         self._zero = self.text(0)
+        self.negative: set[Level] = set()
+        """The (item, warehouse) levels that were shown with less than nothing on hand."""
 
     def key(self, level: Level) -> str:
         """The Redis key of a level."""
@@ -107,6 +109,10 @@ class DocumentWriter:
 
     def _note(self, level: Level, document: Document) -> None:
         """An (item, warehouse) level's part in its item's list, and whether it is below zero."""
+        if level.on_hand < 0:
+            self.negative.add(level)
+        elif self.negative:
+            self.negative.discard(level)
         assert level.parent is not None  # noqa: S101  # its item
         if level.parent.listed:
             level.parent.listed[level.place] = level.text

@@ -1,5 +1,6 @@
 """How the parts that a source's stock comes through do: what was seen of each, judged, with the fix as a command."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -53,6 +54,7 @@ class Slot(NamedTuple):
 class Server(NamedTuple):
     """The ERP's database server: which (system and timeline, "" unknown), and where its log ends.
 
+    `kept_s`: how many seconds it keeps of its log for who has not read it; with slots, for as long as it takes.
     `oldest_s`: how long the oldest transaction has been open, in seconds, None where none is seen. `has_slots`: it
     keeps its log for who reads it; MariaDB keeps it for a time, and a connector that comes too late fails.
     """
@@ -63,6 +65,7 @@ class Server(NamedTuple):
     oldest_s: float | None
     slot: Slot | None
     has_slots: bool = True
+    kept_s: float = math.inf
 
 
 class Capture(NamedTuple):

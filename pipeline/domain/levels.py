@@ -202,6 +202,7 @@ class StockLevels:
         return ended
 
     def _drop(self, level: Level) -> None:
+        self.write.negative.discard(level)
         del self.levels[level.idents]
         if level.parent is not None and level.parent.children and len(level.idents) == 2:
             del level.parent.children[level.idents[1]]

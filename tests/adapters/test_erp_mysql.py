@@ -1,5 +1,6 @@
 """MariaDB's catalog, asked as a role that may read little."""
 
+import math
 from collections.abc import Iterator
 
 import pymysql
@@ -108,3 +109,19 @@ def test_a_role_that_sees_half_a_key_is_told(reader: sa.Connection, admin: pymys
         erp_mysql.inspect(reader)
     assert set(erp_mysql.inspect(reader, ["mysql_catalog.pair"]).tables) == {"mysql_catalog.pair"}
     admin.cursor().execute("DROP TABLE half")
+
+
+@pytest.mark.parametrize(("set_to", "seconds"), [(0, math.inf), (3600, 3600)])
+def test_how_long_the_server_keeps_its_log(
+    admin: pymysql.connections.Connection, mariadb: Mariadb, set_to: int, seconds: float
+) -> None:
+    with admin.cursor() as cursor:
+        cursor.execute("SET GLOBAL binlog_expire_logs_seconds = %s", (set_to,))
+    engine = sa.create_engine("mysql+pymysql://root@localhost", connect_args={"unix_socket": mariadb.socket})
+    try:
+        with engine.connect() as c:
+            assert erp_mysql.log_kept_s(c) == seconds
+    finally:
+        engine.dispose()
+        with admin.cursor() as cursor:
+            cursor.execute("SET GLOBAL binlog_expire_logs_seconds = 0")

@@ -103,3 +103,15 @@ def test_no_broker() -> None:
     for ask in (kafka.brokers, lambda k: kafka.end_offset(k, "t"), lambda k: kafka.write(k, "t", b"k", b"v")):
         with pytest.raises(NotReadyError, match="does not answer"):
             ask(away)
+
+
+def test_the_disk_of_a_topic(broker: Kafka, topic: str) -> None:
+    assert kafka.disk(broker, topic) is None
+    kafka.ensure_topic(broker, topic, kafka.LOG)
+    before = kafka.disk(broker, topic)
+    assert before
+    assert 0 < before.free < before.total
+    kafka.write(broker, topic, b"key", bytes(5000))
+    after = kafka.disk(broker, topic)
+    assert after
+    assert before.topic + 5000 <= after.topic < before.topic + 10_000

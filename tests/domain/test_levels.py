@@ -46,6 +46,20 @@ def test_a_detail_a_level_and_an_item() -> None:
     }
 
 
+def test_the_levels_with_less_than_nothing_on_hand_are_known() -> None:
+    levels = stock_levels("stock", View(), "none")
+
+    def negative(*rows) -> int:
+        levels.absorb(rows, 1, 0)
+        levels.documents()
+        return len(levels.write.negative)
+
+    assert negative(row(7, "RIM", 1, -1), row(8, "HUB", 1, 5)) == 1
+    assert negative(row(8, "HUB", 1, -5)) == 2
+    assert negative(row(7, "RIM", 2, 1)) == 1  # of the pair of item and warehouse, not of its places
+    assert negative(row(8, "HUB", 1, 0, count=0)) == 0
+
+
 def test_only_what_changed_is_shown_again_and_a_vanished_level_ends() -> None:
     levels = stock_levels("stock", View(), "stock")
     levels.absorb([row(7, "RIM", 1, 10), row(7, "RIM", 2, 3)], 1, 0)

@@ -198,7 +198,8 @@ def test_prometheus_has_the_rules_and_scrapes_the_worker(stack: Stack):
     def api(path: str) -> dict:
         return requests.get(f"{stack.prometheus.url}/api/v1/{path}", timeout=10).json()["data"]
 
-    (target,) = api("targets")["activeTargets"]
-    assert target["scrapeUrl"] == f"http://127.0.0.1:{stack.metrics_port}/metrics"
+    scraped = {target["labels"]["job"]: target["scrapeUrl"] for target in api("targets")["activeTargets"]}
+    assert scraped["onhand"] == f"http://127.0.0.1:{stack.metrics_port}/metrics"
+    assert scraped["onhand-redis"] == f"{stack.redis_exporter.url}/metrics"
     rules = [rule["name"] for group in api("rules")["groups"] for rule in group["rules"]]
     assert "OnhandAvailableBelowZero" in rules
