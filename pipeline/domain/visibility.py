@@ -25,7 +25,7 @@ class Visibility:
         self._snapshot: dict[Any, Any] | None = None
         self._snapshot_at: Position | None = None
         self._ahead_ms = 0
-        self._is_again, self._hidden_until_ms = False, -1
+        self._is_first, self._is_again, self._hidden_until_ms = True, False, -1
 
     @property
     def in_snapshot(self) -> bool:
@@ -35,14 +35,14 @@ class Visibility:
     def begin(self, at: Position) -> None:
         """An epoch begins with the source `at` a position, perhaps below those before: what ends up to it is old."""
         self.served, self._snapshot, self._snapshot_at = at, None, None
-        self._ahead_ms, self._hidden_until_ms = 0, -1
+        self._is_first, self._ahead_ms, self._hidden_until_ms = True, 0, -1
 
     def end(self, end: End) -> bool:
         """Take a transaction's end; True when readers may see it."""
         # not at `served` itself: what was cut off after it may have left rows of a later transaction
         if end.position <= self.served or end.time_ms <= self._hidden_until_ms:
             return False
-        self.served = end.position
+        self.served, self._is_first = end.position, False
         return end.time_ms >= self._ahead_ms
 
     def reread(self, time_ms: int) -> None:
@@ -59,7 +59,8 @@ class Visibility:
         begins = self._snapshot is None or row.stage == "first" or row.position != self._snapshot_at
         if begins:
             known = max(self.served, self._snapshot_at or ZERO)
-            self._is_again = row.position is not None and row.position <= known
+            # the slot may stand beyond the last END: the connector confirms what it heard of while nothing was written
+            self._is_again = row.position is not None and (row.position <= known or not self._is_first)
             self._snapshot, self._snapshot_at = {}, row.position
         self.keep(row.table, row.pk)
         return begins
@@ -77,7 +78,7 @@ class Visibility:
         A snapshot beside a slot that was there before carries the slot's position: the transactions since then are in
         it, and come once more. Until one comes that was committed after `read_ms`, rows are of different times.
         """
-        seen, self._snapshot = self._snapshot or {}, None
+        seen, self._snapshot, self._is_first = self._snapshot or {}, None, False
         if self._is_again:
             self._hidden_until_ms = read_ms
         position = position or self._snapshot_at

@@ -49,6 +49,15 @@ def test_after_a_snapshot_beside_an_old_slot_what_it_saw_is_not_shown_again(aban
     assert shown == [10]
 
 
+def test_a_slot_may_stand_beyond_the_last_end() -> None:
+    """Heartbeats moved it to 7 after the END at 6; the snapshot saw all up to 9 and was read at 90 ms."""
+    visible = Visibility()
+    assert visible.end(End(Position(6), 60, 1))
+    visible.snapshot_row(SnapshotRow("t", 1, object(), "first", Position(7), 80, 85))
+    visible.snapshot_end(Position(7), 90)
+    assert [at for at in (8, 9, 10) if visible.end(End(Position(at), at * 10, 1))] == [10]
+
+
 def test_after_a_snapshot_of_a_new_slot_the_next_transaction_is_shown() -> None:
     visible = Visibility(Position(4))
     visible.snapshot_row(SnapshotRow("t", 1, object(), "first", Position(5), 80, 85))

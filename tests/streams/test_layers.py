@@ -67,7 +67,7 @@ def test_a_key_that_says_itself_that_it_may_be_wrong_is_named_so(on_hand: str, l
     assert layers_of(cast("Comparison", comparison), fold, differing, {KEY}) == {KEY: layer}
     fold.quarantine.whole = True
     if layer == QUARANTINED:
-        fold.levels.mark({}, 99)
+        fold.levels.mark({}, 99, 99)
     assert layers_of(cast("Comparison", comparison), fold, differing, {KEY}) == {KEY: layer}, "all keys are"
     unsaid = ERP if layer == QUARANTINED else layer
     assert layers_of(cast("Comparison", comparison), fold, differing) == {KEY: unsaid}, "it is served as if right"
