@@ -78,6 +78,7 @@ local function publish(keys, cut)
   if is_later or (of and is_version(of) and of > cut.v) then return {'newer', 0, {}} end
   local written = held == cut.v and not chunk and (cut.prev or cut.last)
   local ours = of == cut.v and begun == cut.begun
+  broken = broken or (cut.prev and of and not ours)  -- what changed since `prev` does not make a part of another go whole
   broken = broken or (cut.chunk > 1 and not written and not (ours and tonumber(chunk) >= cut.chunk - 1))
   if broken then
     redis.call('HSET', meta, 'state', 'rebuilding')
