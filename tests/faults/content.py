@@ -26,11 +26,13 @@ def key_deleted(run: Run) -> Iterator[None]:
 
 @fault("F21c", "a foreign hand writes into our keys", hold=0, prepare=quiet_item)
 def foreign_write(run: Run) -> Iterator[None]:
-    key = f"{run.source.prefix}:{{QUIET}}:W1"
-    run.source.redis.hset(key, mapping={"on_hand": "4711", "v": "9" * 27})
-    run.source.redis.hset(f"{run.source.prefix}:{{NEVER}}:W1", "on_hand", "1")
+    redis = run.source.redis
+    key, never = (f"{run.source.prefix}:{{{item}}}:W1" for item in ("QUIET", "NEVER"))
+    redis.hset(key, mapping={"on_hand": "4711", "v": "9" * 27})
+    redis.hset(never, "on_hand", "1")
     yield
     run.wait(lambda: run.source.on_hand("QUIET", "W1") == "12.0000", "mended")
+    run.wait(lambda: not redis.exists(never) or redis.hget(never, "deleted"), "what was never there is gone")
 
 
 GARBAGE = (

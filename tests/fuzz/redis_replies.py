@@ -171,7 +171,10 @@ class Writer:
             assert self._was_told(b"-"), e  # noqa: PT017  # a message
             return "refused"
         assert not bad or self.stub.bad < bad
-        for reply in self.stub.answers.values():
+        told = list(self.stub.answers.values())
+        if told and told[-1].startswith(OK):  # the last cut stands there, so an earlier one is only sent once more
+            told = [reply for reply in told if b"newer" not in reply]
+        for reply in told:
             assert reply.startswith((OK, b"*2\r\n$2\r\nok\r\n", b"*2\r\n$4\r\nbusy\r\n")), f"taken for ok: {reply!r}"
         return "answered"
 
