@@ -101,6 +101,17 @@ def folder_of(reference: str) -> Path:
     raise UsageError(there, f"write pack = one of {', '.join(known())}, or the path of a folder with a {MANIFEST}")
 
 
+def beside(reference: str, name: str) -> list[Path]:
+    """The files of this name in a pack and those that it extends, the lowest first; none of a pack that is not here."""
+    try:
+        folder = folder_of(reference)
+    except UsageError:
+        return []
+    base = parse(folder / MANIFEST).get("extends")
+    below = beside(base, name) if isinstance(base, str) and base != reference else []
+    return [*below, *([folder / name] if (folder / name).is_file() else [])]
+
+
 def manifest_of(folder: Path, above: tuple[Path, ...] = ()) -> Manifest:
     """pack.toml with what it inherits from the pack it extends. PackError where it is wrong."""
     file = folder / MANIFEST

@@ -5,6 +5,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 REGISTRY = CollectorRegistry()
 STATES = ("replaying", "snapshot", "live", "applying", "rebuilding", "degraded", "stale")
 _SOURCE = ("source",)
+_RULE = ("kind", "severity", "department")
 _BUCKETS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 
 
@@ -25,8 +26,8 @@ REDIS_MAY_EVICT = _gauge("redis_may_evict", "1 while Redis would drop keys when 
 REDIS_FOREIGN = _counter("redis_foreign_keys_total", "Keys in Redis that were not what we wrote, mended.", "kind")
 SCRUBBED = _counter("redis_scrubbed_keys_total", "Keys in Redis compared with what the worker remembers.")
 SCRUB_FINISHED = _gauge("redis_scrub_finished_timestamp_seconds", "When all keys had been compared once more.")
-ALERTS_RAISED = _counter("alerts_raised_total", "Alerts that opened.", "kind")
-ALERTS_OPEN = _gauge("alerts_open", "Alerts open now.", "kind")
+ALERTS_RAISED = _counter("alerts_raised_total", "Alerts that opened.", *_RULE)
+ALERTS_OPEN = _gauge("alerts_open", "What alerts are open of now, those within sums too.", *_RULE)
 AS_OF = _gauge("feed_as_of_timestamp_seconds", "Source time up to which readers see everything.")
 STATE = _gauge("worker_state", "1 for the state the worker is in.", "state")
 OFFSET = _gauge("log_offset", "Offset of the last record folded.")

@@ -4,14 +4,16 @@ bytes -> `adapters.debezium` -> the generated fold -> at a transaction's end: `d
 `domain.alerts`. Replay and live are the same path.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from pipeline.adapters.debezium import LogReader
 from pipeline.adapters.quarantine import Noted
 from pipeline.applied import Applied
 from pipeline.domain import change as c
-from pipeline.domain.alerts import Alert, AlertBook
+from pipeline.domain.alert_book import AlertBook
+from pipeline.domain.alerts import Alert
+from pipeline.domain.items import Items
 from pipeline.domain.levels import StockLevels, stock_levels
 from pipeline.domain.quiet import Quiet
 from pipeline.domain.sweeps import Sweeps
@@ -19,6 +21,7 @@ from pipeline.domain.visibility import Visibility
 from pipeline.query import Engine, compile_source
 from pipeline.query.rows import Store
 from pipeline.query.values import BadValueError
+from pipeline.rules import RuleText, compile_rules, load
 from streams.quarantine import Quarantine
 
 
@@ -52,9 +55,12 @@ class StockFold:
         reader: LogReader,
         swept: Mapping[str, int] | None = None,
         quarantine: Quarantine | None = None,
+        *,
+        rules: Sequence[RuleText] | None = None,
     ) -> None:
         self.engine, self.levels = engine, levels
-        self.book = AlertBook(levels)
+        self.items = Items(engine.views["items"], levels) if "items" in engine.views else None
+        self.book = AlertBook(compile_rules(load() if rules is None else rules, levels, self.items))
         self.visibility = Visibility(marks=lambda table: engine.store.marks(table.name))
         self.sweeps = Sweeps(swept or {}, engine.tables, lambda name: engine.store.marks(f"{name} since its sweep"))
         self._quiet = Quiet()
@@ -72,7 +78,7 @@ class StockFold:
         self.since: Mapping[str, int] = {}
         """Offsets below which a table's rows were captured for an earlier mapping: what cannot be read there is old."""
         self._read, self._view, self._rows = reader.read, engine.views["stock"], 0
-        self._unserved = [view for kind, view in engine.views.items() if kind != "stock"]
+        self._unserved = [view for kind, view in engine.views.items() if kind not in {"stock", "items"}]
 
     @property
     def rows(self) -> int:
@@ -152,6 +158,7 @@ class StockFold:
     def _begin_epoch(self, offset: int, epoch: int, at: c.Position) -> None:
         """All rows are read anew: none from before counts, and nothing is shown until the new ones are complete."""
         self.epoch, self.place, self._rows = epoch, None, 0
+        self.book.epoch = epoch
         self.visibility.begin(at)
         self.quarantine.clear(offset)
         for table in self.engine.tables.values():
@@ -248,7 +255,9 @@ class StockFold:
         changed = self.levels.absorb(groups, offset, time_ms)
         if self.levels.marked is not self.quarantine.marks:
             self.levels.mark(self.quarantine.marks, offset)
-        self.events += self.book.evaluate(changed, self.place.position, time_ms)
+        if self.items is not None:
+            changed += self.items.absorb(self.engine.views["items"].drain())
+        self.events += self.book.evaluate(changed, self.place)
 
 
 def new_fold(
@@ -257,13 +266,18 @@ def new_fold(
     swept: Mapping[str, int],
     store: Store | None = None,
     noted: Mapping[bytes, Noted | None] | None = None,
+    *,
+    rules: Sequence[RuleText] | None = None,
 ) -> StockFold:
-    """An empty fold of an applied source; `swept` and `noted` as noted beside its log, `store` is where rows live."""
+    """An empty fold of an applied source; `swept` and `noted` as noted beside its log, `store` is where rows live.
+
+    `rules`: those of alerts; None = those that come with onhand.
+    """
     engine = compile_source(applied.mapping_texts, applied.schema, applied.params, store=store)
     levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
     reader = LogReader(topic_prefix, engine.tables, has_marks=applied.dialect == "postgres")
     # rows of a table that was read again for this mapping count from there on
     known = {t: max(swept.get(t, 0), applied.since.get(t, 0)) for t in {*swept, *applied.since}}
-    fold = StockFold(engine, levels, reader, known, Quarantine(engine, reader, noted or {}, applied.epoch))
+    fold = StockFold(engine, levels, reader, known, Quarantine(engine, reader, noted or {}, applied.epoch), rules=rules)
     fold.since = applied.since
     return fold

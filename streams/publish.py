@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from pipeline.adapters.redis import ATOMIC, Cut, Gap, Projection, version
+from pipeline.domain.alert_start import reconcile
 from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
 from pipeline.domain.errors import RefusedError
@@ -108,6 +109,7 @@ class Publisher:
     def _closing(self, rows: int) -> None:
         place, changes = self.fold.place, self.fold.levels.changes
         if not self.live:
+            self.fold.events.clear()  # they were told, or are after the replay
             return
         # before the first projection and below the floor nothing may be cut: what comes then shows everything at once
         begun = self._prev is not None and place is not None and place.position >= self._floor
@@ -152,7 +154,8 @@ class Publisher:
         log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
         self._floor = self._served_before()
         served = readable_alerts(await self._projection.alerts())
-        self.fold.events = self.fold.book.reconcile(await self._alerts.open(), served)
+        published = await self._alerts.open()
+        self.fold.events = reconcile(self.fold.book, published, served, self._told(), self.fold.place)
         self._prev = self._held["v"] if self._held_offset >= 0 else None
         if self.fold.place is None:
             await self._projection.state("snapshot")
@@ -186,6 +189,12 @@ class Publisher:
         if self._held_offset >= 0:
             seen.append(Position.parse(self._held["position"]))
         return max(seen)
+
+    def _told(self) -> int:
+        """The offset in this log up to which all alerts were told; -1 where that is not known."""
+        v = self.ledger.committed_metadata.partition(" ")[0]
+        applied_at, _, offset = v.partition(".")
+        return int(offset) if applied_at.isdecimal() and int(applied_at) >= self.identity.log_epoch else -1
 
     # -- publish
 

@@ -22,6 +22,7 @@ from pipeline.applied import Applied
 from pipeline.domain.errors import NotReadyError, OnhandError
 from pipeline.query.disk import DiskStore
 from pipeline.query.rows import MemoryStore, Store
+from pipeline.rules import rules_of
 from pipeline.settings import Settings, Source
 from streams import failpoints
 from streams.app import Alerts, Notes, make_app, wire
@@ -93,7 +94,9 @@ def make_publisher(
     noted: NotedRows | None = None,
 ) -> Publisher:
     """A source's fold and projection, from what `apply` stored and workers before this one noted."""
-    fold = new_fold(applied, source.topic_prefix, swept, make_store(settings, source, applied), noted)
+    fold = new_fold(
+        applied, source.topic_prefix, swept, make_store(settings, source, applied), noted, rules=rules_of(source)
+    )
 
     patience = Patience(source.name)
     projection = Projection(

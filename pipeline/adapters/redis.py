@@ -223,8 +223,8 @@ class Projection:
             "docs": flat,
             "negative": [x for d in docs if d.negative for x in (d.negative, d.key)],
             "positive": [d.key for d in docs if d.recovered],
-            "alerts": [x for a in latest if a.state == "open" for x in (a.id, alert_json(a))],
-            "ended": [a.id for a in latest if a.state != "open"],
+            "alerts": [x for a in latest if a.is_open for x in (a.id, alert_json(a))],
+            "ended": [a.id for a in latest if not a.is_open],
             "feed": 10_000,
             "meta": [x for pair in meta.items() for x in pair],
         }

@@ -19,8 +19,11 @@ from pipeline.cli.reread import Reread
 from pipeline.domain import health
 from pipeline.domain.catalog import Catalog
 from pipeline.domain.errors import NotReadyError, PackError, RefusedError, UsageError
+from pipeline.domain.items import Items
+from pipeline.domain.levels import stock_levels
 from pipeline.pack import Pack
-from pipeline.query import compile_source
+from pipeline.query import Engine, compile_source
+from pipeline.rules import compile_rules, rules_of, unable
 from pipeline.settings import Settings, Source
 
 Captured = Mapping[str, tuple[str, ...]]
@@ -82,7 +85,8 @@ def prepare(settings: Settings, source: Source, *, anew: bool = False, tolerant:
     if chosen.stock["usable"] is not None:
         raise PackError("[stock] usable is not served yet", "leave it out: all stock is usable then", chosen.name)
     catalog = chosen.complete(catalog)
-    captured = compile_source(chosen.texts, catalog, chosen.params).captured
+    engine = compile_source(chosen.texts, catalog, chosen.params)
+    captured, idle = engine.captured, _check_rules(source, engine, chosen)
     fresh = _check_kafka(settings, source, anew=anew)
     before = None if fresh else sources.find_applied(settings.kafka, source.name)
     lacking = reread.lacking(before, catalog, captured) if before else {}
@@ -92,6 +96,7 @@ def prepare(settings: Settings, source: Source, *, anew: bool = False, tolerant:
         raise RefusedError(what, health.fix(source.name))
     needed = reread.for_both(before, catalog, captured) if before and lacking else captured
     lacks, warnings = erp_preflight.preflight(source, catalog, needed, lacking)
+    warnings += idle
     if lacks and not tolerant:
         raise erp_preflight.refused(source, lacks)
     served.check_server(settings.redis.address, settings.redis.secret)
@@ -101,6 +106,16 @@ def prepare(settings: Settings, source: Source, *, anew: bool = False, tolerant:
     if not lacks:
         connect.validate(meanwhile)  # by a log in that would fail for the same reasons
     return Plan(source, chosen, catalog, captured, connector, fresh, warnings, lacks, before, lacking, meanwhile)
+
+
+def _check_rules(source: Source, engine: Engine, chosen: Pack) -> list[str]:
+    """Warnings of alerts that cannot come. Raises PackError where alerts.toml is wrong."""
+    levels = stock_levels(source.prefix, engine.views["stock"], chosen.stock["reserved"] or "none")
+    items = Items(engine.views["items"], levels) if "items" in engine.views else None
+    rules = rules_of(source)
+    compile_rules(rules, levels, items)
+    lacking = unable(rules, levels, items).items()
+    return [f"alert {kind} cannot come: pack {chosen.name} yields no {fact}" for kind, fact in lacking]
 
 
 def _check_kafka(settings: Settings, source: Source, *, anew: bool) -> bool:
@@ -124,6 +139,7 @@ def topics_of(source: Source) -> dict[str, dict[str, str]]:
     return {
         source.log_topic: kafka.LOG,
         source.alerts_topic: kafka.COMPACTED,
+        source.acks_topic: kafka.COMPACTED,
         source.quarantine_topic: kafka.QUARANTINE,
     }
 

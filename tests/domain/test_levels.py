@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.alerts import AlertBook
+from pipeline.domain.alert_book import AlertBook
 from pipeline.domain.change import Position
 from pipeline.domain.errors import PackError
 from pipeline.domain.levels import StockLevels, expected_documents, stock_levels

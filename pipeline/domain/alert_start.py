@@ -1,0 +1,72 @@
+"""A worker's start: the alerts after a replay beside those that its predecessors told."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.domain.alert_book import AlertBook, Episode
+from pipeline.domain.alerts import ALL, RESOLVED, Alert, Cut
+
+
+def reconcile(
+    book: AlertBook, published: Mapping[str, Alert], served: Mapping[str, Alert], told: int, cut: Cut | None
+) -> list[Alert]:
+    """What must still be told, given the alerts that the topic and Redis hold open, by id.
+
+    `told`: the offset up to which everything was told. An episode whose beginning compaction took goes on as it was
+    told; what began before `told` and was not told is of rules that are new, and summed where there is much of it.
+    """
+    if cut is not None:
+        _Start(book, published, told, cut).settle()
+    book.end_replay()
+    known = dict(served) | dict(published)
+    ended = [replace(a, state=RESOLVED) for ident, a in known.items() if ident not in book.open]
+    # one that ended and opened again may have ended in Redis only
+    return ended + [a for ident, a in book.open.items() if ident not in published or ident not in served]
+
+
+@dataclass(frozen=True)
+class _Start:
+    book: AlertBook
+    published: Mapping[str, Alert]
+    told: int
+    cut: Cut
+
+    def settle(self) -> None:
+        latest = sorted(self.published.values(), key=lambda alert: alert.offset, reverse=True)
+        for alert in latest:
+            self._keep(alert)
+        for alert in latest:
+            if alert.is_sum and alert.id not in self.book.open:
+                self._sum_up(self._untold(alert.kind, max(self.told, alert.offset)), alert)
+        for rule in self.book.counts:
+            untold = [episode for episode in self._untold(rule.kind, self.told) if episode.sum is None]
+            if len(untold) > rule.most:
+                first = min(untold, key=lambda episode: episode.offset).alert
+                self._sum_up(untold, replace(first, id=f"{rule.kind}/{ALL}/{first.id.rpartition('/')[2]}"))
+        self.book.tell_sums(self.cut)
+
+    def _keep(self, alert: Alert) -> None:
+        """Where the replay saw no end of it since it was told, its episode is the one that is open."""
+        book, episode = self.book, self.book.episodes.get(alert.stem)
+        if episode is None or not episode.is_open or episode.told_as in self.published:
+            return
+        if (book.ended or {}).get(alert.stem, -1) <= max(self.told, alert.offset):
+            self._take_out(episode)
+            episode.alert = replace(episode.alert, id=alert.id, since=alert.since, facts=episode.facts())
+            book.open[alert.id] = episode.alert
+
+    def _untold(self, kind: str, up_to: int) -> list[Episode]:
+        """The open episodes of a rule that began by then and that nobody was told of."""
+        found = (e for e in self.book.episodes.values() if e.rule.kind == kind and e.is_open and e.offset <= up_to)
+        return [episode for episode in found if episode.told_as not in self.published]
+
+    def _sum_up(self, episodes: Sequence[Episode], alert: Alert) -> None:
+        for episode in episodes:
+            self._take_out(episode)
+        if episodes:
+            self.book.sum_up(episodes, alert, self.cut)
+
+    def _take_out(self, episode: Episode) -> None:
+        if episode.sum is not None:
+            self.book.leave_sum(episode)
+        self.book.open.pop(episode.alert.id, None)
