@@ -77,4 +77,4 @@ def _folded(
 
 def _open_in(topic: list[tuple[str, bytes]]) -> list[str]:
     latest = {key: msgspec.json.decode(value)["state"] for key, value in topic}
-    return sorted(key for key, state in latest.items() if state == "open")
+    return sorted(key for key, state in latest.items() if state != "resolved")

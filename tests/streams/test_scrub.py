@@ -114,8 +114,13 @@ def retype(tail: str) -> Hand:
 
 
 def other_alert(site: Site) -> None:
-    held = json.loads(site.redis.hget(site.key("alerts"), "negative_available/A/W1"))
-    site.redis.hset(site.key("alerts"), "negative_available/A/W1", json.dumps(held | {"since": "2001"}))
+    held = json.loads(site.redis.hget(site.key("alerts"), alert_id(site)))
+    site.redis.hset(site.key("alerts"), alert_id(site), json.dumps(held | {"since": "2001"}))
+
+
+def alert_id(site: Site) -> str:
+    (ident,) = site.fold.book.open
+    return ident
 
 
 HANDS: dict[str, tuple[Hand, dict[str, float]]] = {
@@ -140,9 +145,9 @@ HANDS: dict[str, tuple[Hand, dict[str, float]]] = {
     "a member of nobody": (lambda s: s.redis.zadd(s.key("negative"), {s.key("{X}:W1"): -1, "x": 1}), {"negative": 2}),
     "negative deleted": (delete("negative"), {"negative": 1}),
     "negative of another type": (retype("negative"), {"negative": 2}),
-    "an alert deleted": (lambda s: s.redis.hdel(s.key("alerts"), "negative_available/A/W1"), {"alert": 1}),
+    "an alert deleted": (lambda s: s.redis.hdel(s.key("alerts"), alert_id(s)), {"alert": 1}),
     "an alert changed": (other_alert, {"alert": 1}),
-    "an alert that is none": (hset("alerts", **{"negative_available/A/W1": "x"}), {"alert": 1}),
+    "an alert that is none": (lambda s: s.redis.hset(s.key("alerts"), alert_id(s), "x"), {"alert": 1}),
     "an alert more": (hset("alerts", other="{}"), {"alert": 1}),
     "alerts of another type": (retype("alerts"), {"alert": 2}),
     "a field of meta": (hset("meta", as_of="2031-01-01T00:00:00.000Z", digest="x"), {"meta": 1}),
