@@ -50,7 +50,7 @@ class Publisher:
         self.live = False
         fold.closing = self._closing
         self._held: dict[str, str] = {}
-        self._held_offset = -1
+        self._held_offset = self._told = -1
         self._floor = Position(0)
         self._effect: Effect = ""
         self._first: tuple[int, bytes | None] = (0, None)
@@ -109,7 +109,8 @@ class Publisher:
     def _closing(self, rows: int) -> None:
         place, changes = self.fold.place, self.fold.levels.changes
         if not self.live:
-            self.fold.events.clear()  # they were told, or are after the replay
+            if place is None or place.offset <= self._told:
+                self.fold.events.clear()
             return
         # before the first projection and below the floor nothing may be cut: what comes then shows everything at once
         begun = self._prev is not None and place is not None and place.position >= self._floor
@@ -123,7 +124,7 @@ class Publisher:
     async def _start(self) -> None:
         await self._projection.start()
         self._held = await self._projection.meta()
-        self._held_offset = self._usable_offset()
+        self._held_offset, self._told = self._usable_offset(), self._told_up_to()
         if not self._held:
             await self._projection.state("replaying")
         self._gauges.state("replaying")
@@ -154,8 +155,10 @@ class Publisher:
         log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
         self._floor = self._served_before()
         served = readable_alerts(await self._projection.alerts())
-        published = await self._alerts.open()
-        self.fold.events = reconcile(self.fold.book, published, served, self._told(), self.fold.place)
+        missed = [a for a in self.fold.events if self._told >= 0]  # what came to pass while no worker ran
+        ids = {alert.id for alert in missed}
+        at_start = reconcile(self.fold.book, await self._alerts.open(), served, self._told, self.fold.place)
+        self.fold.events = missed + [alert for alert in at_start if alert.id not in ids]
         self._prev = self._held["v"] if self._held_offset >= 0 else None
         if self.fold.place is None:
             await self._projection.state("snapshot")
@@ -190,7 +193,7 @@ class Publisher:
             seen.append(Position.parse(self._held["position"]))
         return max(seen)
 
-    def _told(self) -> int:
+    def _told_up_to(self) -> int:
         """The offset in this log up to which all alerts were told; -1 where that is not known."""
         v = self.ledger.committed_metadata.partition(" ")[0]
         applied_at, _, offset = v.partition(".")

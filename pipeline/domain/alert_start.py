@@ -12,8 +12,9 @@ def reconcile(
 ) -> list[Alert]:
     """What must still be told, given the alerts that the topic and Redis hold open, by id.
 
-    `told`: the offset up to which everything was told. An episode whose beginning compaction took goes on as it was
-    told; what began before `told` and was not told is of rules that are new, and summed where there is much of it.
+    `told`: the offset up to which everything was told, -1 where that is not known. An episode whose beginning
+    compaction took goes on as it was told; what began before `told` and was not told is of rules that are new, and
+    summed where there is much of it.
     """
     if cut is not None:
         _Start(book, published, told, cut).settle()
@@ -46,11 +47,12 @@ class _Start:
         self.book.tell_sums(self.cut)
 
     def _keep(self, alert: Alert) -> None:
-        """Where the replay saw no end of it since it was told, its episode is the one that is open."""
+        """Where nothing ended and began since it was told, it is the episode that is open."""
         book, episode = self.book, self.book.episodes.get(alert.stem)
         if episode is None or not episode.is_open or episode.told_as in self.published:
             return
-        if (book.ended or {}).get(alert.stem, -1) <= max(self.told, alert.offset):
+        ended = (book.ended or {}).get(alert.stem, -1)
+        if episode.offset <= self.told or (self.told < 0 and ended <= alert.offset):
             self._take_out(episode)
             episode.alert = replace(episode.alert, id=alert.id, since=alert.since, facts=episode.facts())
             book.open[alert.id] = episode.alert

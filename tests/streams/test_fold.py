@@ -9,7 +9,21 @@ from hypothesis import strategies as st
 from pipeline.domain.change import Position
 from pipeline.domain.documents import Document
 from streams.fold import StockFold
-from tests.streams.erp import LOG_EPOCH, Log, Op, Record, Served, State, item, new_fold, place, position, quant, states, truth
+from tests.streams.erp import (
+    LOG_EPOCH,
+    Log,
+    Op,
+    Record,
+    Served,
+    State,
+    item,
+    new_fold,
+    place,
+    position,
+    quant,
+    states,
+    truth,
+)
 
 LAST = 12  # transactions of a history
 

@@ -15,6 +15,7 @@ from pipeline.domain.change import Position
 from pipeline.domain.documents import Document
 from pipeline.domain.errors import RefusedError
 from pipeline.query.rows import Store
+from pipeline.rules import RuleText
 from streams.ledger import Ledger
 from streams.ports import Identity
 from streams.publish import HISTORY_MS, Publisher
@@ -134,11 +135,12 @@ class Worker:
     committed: str = ""
     store: Store | None = None
     notes: Notes = field(default_factory=Notes)
+    rules: Sequence[RuleText] | None = None
 
     def __post_init__(self) -> None:
         end = self.log.records[-1].offset + 1 if self.log.records else 0
         self.ledger = Ledger(replay_until=end, committed_metadata=self.committed)
-        self.fold = new_fold(self.store, self.notes.swept, self.notes.noted)
+        self.fold = new_fold(self.store, self.notes.swept, self.notes.noted, rules=self.rules)
         self.publisher = Publisher(
             self.identity, self.fold, self.redis, ledger=self.ledger, alerts=self.alerts, notes=self.notes,
             now=lambda: self.clock,
@@ -159,7 +161,9 @@ class Worker:
 
     def again(self, **changes: Any) -> "Worker":
         """The next process on the same log, Redis and alerts topic."""
-        return Worker(self.log, self.redis, self.alerts, clock=self.clock, **{"notes": self.notes} | changes)
+        return Worker(
+            self.log, self.redis, self.alerts, clock=self.clock, **{"notes": self.notes, "rules": self.rules} | changes
+        )
 
 
 @pytest.fixture
