@@ -110,6 +110,14 @@ def test_what_the_pack_does_not_yield_is_said_of_a_sites_own_rules(tmp_path: Pat
     assert {rule.kind for rule in scope.rules} == {"any", "either", "negative_on_hand"}
 
 
+def test_the_example_of_a_factory_compiles() -> None:
+    rules = load(Path(__file__).parents[2] / "examples" / "alerts" / "alerts.toml")
+    levels = stock_levels("stock", View(), "stock")
+    kinds = {rule.kind for scope in compile_rules(rules, levels) for rule in scope.rules}
+    assert kinds == {"negative_on_hand", "negative_on_line", "negative_available", "negative_bin", "motor_shortage"}
+    assert unable(rules, levels) == {"item_below_safety": "safety_stock"}
+
+
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(PackError, match=r"none\.toml: cannot be read"):
         load(tmp_path / "none.toml")
