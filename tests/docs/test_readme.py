@@ -19,7 +19,6 @@ from pipeline.domain.documents import Document
 from pipeline.domain.names import encode, level_key
 from pipeline.domain.shape import DETAIL
 from pipeline.rules import load
-from pipeline.rules import load
 from pipeline.settings import Worker
 from tests.docs import served
 from tests.docs.conftest import READ
