@@ -4,7 +4,8 @@ bytes -> `adapters.debezium` -> the generated fold -> at a transaction's end: `d
 `domain.alerts`. Replay and live are the same path.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 from pipeline.adapters.debezium import LogReader
@@ -12,13 +13,16 @@ from pipeline.adapters.quarantine import Noted
 from pipeline.applied import Applied
 from pipeline.domain import change as c
 from pipeline.domain.alerts import Alert, AlertBook
+from pipeline.domain.documents import Document
 from pipeline.domain.levels import StockLevels, stock_levels
+from pipeline.domain.orders import OrderBook, order_book
 from pipeline.domain.quiet import Quiet
 from pipeline.domain.sweeps import Sweeps
 from pipeline.domain.visibility import Visibility
 from pipeline.query import Engine, compile_source
 from pipeline.query.rows import Store
 from pipeline.query.values import BadValueError
+from streams.coverage import Coverage
 from streams.quarantine import Quarantine
 
 
@@ -52,8 +56,10 @@ class StockFold:
         reader: LogReader,
         swept: Mapping[str, int] | None = None,
         quarantine: Quarantine | None = None,
+        *,
+        orders: OrderBook | None = None,
     ) -> None:
-        self.engine, self.levels = engine, levels
+        self.engine, self.levels, self.orders = engine, levels, orders
         self.book = AlertBook(levels)
         self.visibility = Visibility(marks=lambda table: engine.store.marks(table.name))
         self.sweeps = Sweeps(swept or {}, engine.tables, lambda name: engine.store.marks(f"{name} since its sweep"))
@@ -72,7 +78,9 @@ class StockFold:
         self.since: Mapping[str, int] = {}
         """Offsets below which a table's rows were captured for an earlier mapping: what cannot be read there is old."""
         self._read, self._view, self._rows = reader.read, engine.views["stock"], 0
-        self._unserved = [view for kind, view in engine.views.items() if kind != "stock"]
+        marks = self.quarantine.orders
+        self._coverage = Coverage(orders, engine.views["orders"], marks) if orders is not None and marks else None
+        self._unserved = [v for kind, v in engine.views.items() if kind not in {"stock", "orders" if orders else ""}]
 
     @property
     def rows(self) -> int:
@@ -243,12 +251,31 @@ class StockFold:
         self._rows, self.quarantined = 0, len(self.quarantine)
         self.place = Place(offset, self.visibility.served, time_ms, quiet)
         groups = self._view.drain()
-        if self._put_aside or self.quarantine.marks or self.quarantine.whole:
-            groups = self.quarantine.settle(groups)
+        if is_felt := bool(self._put_aside) or self.quarantine.is_felt:
+            self.quarantine.look()
+            groups = self.quarantine.stock.settle(groups)
         changed = self.levels.absorb(groups, offset, time_ms)
-        if self.levels.marked is not self.quarantine.marks:
+        if is_marked := self.levels.marked is not self.quarantine.marks:
             self.levels.mark(self.quarantine.marks, offset)
+        if self._coverage is not None:
+            self._coverage.close(self.place, changed, is_felt=is_felt, is_marked=is_marked)
         self.events += self.book.evaluate(changed, self.place.position, time_ms)
+
+    # -- for readers
+
+    @property
+    def changes(self) -> int:
+        """How many documents changed since the last `documents`."""
+        return self.levels.changes + (self.orders.changes if self.orders is not None else 0)
+
+    def documents(self) -> list[Document]:
+        """The documents that changed since the last call."""
+        found = self.levels.documents()
+        return found if self.orders is None else [*found, *self.orders.documents()]
+
+    def all_documents(self) -> Iterator[Document]:
+        """Every live document; what changed until now counts as shown."""
+        return chain(self.levels.all_documents(), self.orders.all_documents() if self.orders is not None else ())
 
 
 def new_fold(
@@ -264,6 +291,9 @@ def new_fold(
     reader = LogReader(topic_prefix, engine.tables, has_marks=applied.dialect == "postgres")
     # rows of a table that was read again for this mapping count from there on
     known = {t: max(swept.get(t, 0), applied.since.get(t, 0)) for t in {*swept, *applied.since}}
-    fold = StockFold(engine, levels, reader, known, Quarantine(engine, reader, noted or {}, applied.epoch))
+    orders = order_book(applied.prefix, engine.views["orders"], levels) if "orders" in engine.views else None
+    fold = StockFold(
+        engine, levels, reader, known, Quarantine(engine, reader, noted or {}, applied.epoch), orders=orders
+    )
     fold.since = applied.since
     return fold

@@ -31,6 +31,16 @@ class AlertTopic(Protocol):
         """Write events; returns when they are acknowledged."""
 
 
+class OrderTopic(Protocol):
+    """The compacted topic of orders, by number."""
+
+    async def held(self) -> Mapping[bytes, bytes]:
+        """What it says of each order now."""
+
+    async def tell(self, records: Mapping[bytes, bytes | None]) -> None:
+        """Write orders, None = gone; returns when all are acknowledged."""
+
+
 class Notes(Protocol):
     """What is noted of a source beside its log."""
 

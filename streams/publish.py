@@ -17,6 +17,7 @@ from streams.fold import Place, Record, StockFold
 from streams.held import fenced, readable_alerts
 from streams.ledger import Ledger
 from streams.measure import Gauges
+from streams.order_feed import OrderFeed
 from streams.ports import AlertTopic, Identity, Notes
 
 HISTORY_MS = 7 * 86_400_000 // 2
@@ -41,10 +42,12 @@ class Publisher:
         ledger: Ledger,
         alerts: AlertTopic,
         notes: Notes,
+        orders: OrderFeed | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.identity, self.fold, self.ledger = identity, fold, ledger
         self._projection, self._alerts, self._notes, self._now = projection, alerts, notes, now
+        self._orders = orders or OrderFeed()
         self._gauges = Gauges(identity.name, now)
         self.live = False
         fold.closing = self._closing
@@ -69,7 +72,7 @@ class Publisher:
         """Have a `look` at Redis while it must hold exactly what is remembered, and in meta what is given along."""
         async with self._turn:
             await self.settled()
-            place, waiting = self.fold.place, self._cuts or self.fold.levels.changes
+            place, waiting = self.fold.place, self._cuts or self.fold.changes
             if place is None or not self.live or waiting or self._v(place) != self._served.get("v"):
                 return
             try:
@@ -89,7 +92,7 @@ class Publisher:
                 self._check_fetched_again(record)
                 continue
             if ledger.folded <= self._held_offset < offset:
-                self.fold.levels.documents()  # what was folded up to the cut Redis holds is served already
+                self.fold.documents()  # what was folded up to the cut Redis holds is served already
             fold(record)
             ledger.folded = offset
             if not offset % YIELD_EVERY:
@@ -106,7 +109,7 @@ class Publisher:
             await self._go_live()
 
     def _closing(self, rows: int) -> None:
-        place, changes = self.fold.place, self.fold.levels.changes
+        place, changes = self.fold.place, self.fold.changes
         if not self.live:
             return
         # before the first projection and below the floor nothing may be cut: what comes then shows everything at once
@@ -146,7 +149,7 @@ class Publisher:
         gc.collect()
         gc.freeze()
         if self.ledger.folded <= self._held_offset:
-            self.fold.levels.documents()  # all that was folded is served already
+            self.fold.documents()  # all that was folded is served already
         self.fold.end_replay()
         self.live = True
         log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
@@ -154,6 +157,8 @@ class Publisher:
         served = readable_alerts(await self._projection.alerts())
         self.fold.events = self.fold.book.reconcile(await self._alerts.open(), served)
         self._prev = self._held["v"] if self._held_offset >= 0 else None
+        if self._prev is not None:
+            await self._orders.reconcile()
         if self.fold.place is None:
             await self._projection.state("snapshot")
             self._gauges.state("snapshot")
@@ -194,7 +199,7 @@ class Publisher:
         place = self.fold.place
         if place is None or place.position < self._floor or self.fold.holds_ghosts:
             return
-        if not self._cuts and self._v(place) == self._prev and not self.fold.levels.changes:
+        if not self._cuts and self._v(place) == self._prev and not self.fold.changes:
             return
         if self._prev is None:
             await self._rebuild(place)
@@ -215,6 +220,7 @@ class Publisher:
 
     async def _send(self, place: Place, cuts: list[Cut]) -> None:
         self._untold += [alert for cut in cuts for alert in cut.alerts]
+        self._orders.note(cuts)
         with fenced():
             await self._projection.publish(cuts)
         self._served = cuts[-1].meta
@@ -227,7 +233,7 @@ class Publisher:
         self._untold += [alert for cut in self._cuts for alert in cut.alerts] + self.fold.events
         self._cuts, self.fold.events, self._prev = [], [], self._v(place)
         cut = Cut(self._prev, None, [], self._meta(place))
-        documents, alerts = self.fold.levels.all_documents(), self.fold.book.open.values()
+        documents, alerts = self.fold.all_documents(), self.fold.book.open.values()
         try:
             with fenced():
                 written = await self._projection.rebuild(cut, documents, alerts)
@@ -235,6 +241,7 @@ class Publisher:
             await self._rebuild(place)  # Redis has lost again what was written by then
         else:
             self._served = cut.meta
+            await self._orders.reconcile()
             await self._accepted(place, written)
 
     async def _accepted(self, place: Place, written: int) -> None:
@@ -242,6 +249,7 @@ class Publisher:
         told, self._untold = self._untold, []
         if told:
             await self._alerts.tell(told)
+        await self._orders.tell()
         if self.fold.sweeps.untold:
             self.fold.sweeps.untold = False
             await self._notes.sweep(self.fold.sweeps.noted)
@@ -255,7 +263,7 @@ class Publisher:
     def _cut(self, place: Place) -> Cut:
         v, prev, self._prev = self._v(place), self._prev, self._v(place)
         events, self.fold.events = self.fold.events, []
-        return Cut(v, prev, self.fold.levels.documents(), self._meta(place), events)
+        return Cut(v, prev, self.fold.documents(), self._meta(place), events)
 
     def _v(self, place: Place) -> str:
         return version(self.identity.epoch, place.offset)

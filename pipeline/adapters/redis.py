@@ -20,6 +20,7 @@ from pipeline.domain.alerts import Alert
 from pipeline.domain.batches import batches
 from pipeline.domain.change import Position
 from pipeline.domain.documents import Document
+from pipeline.domain.names import order_key, order_of
 from pipeline.domain.times import iso, milliseconds
 
 ATOMIC = 1000
@@ -29,6 +30,7 @@ PAGE = 2000
 GONE_SECONDS = 7 * 86400
 """A vanished level stays as zeros this long: deleting it would lose `v`, and with it the guard against older writes."""
 _GONE = ["on_hand", "0", "deleted", "1"]
+_ORDER_GONE = _GONE[2:]
 Call = tuple[list[str], bytes]
 
 
@@ -120,7 +122,7 @@ class Projection:
             live.update(d.key for d in docs)
             await self._write([self._chunk(cut, docs, next(at))])
         for keys in batches(await self._ghosts(live), CHUNK):
-            await self._write([self._chunk(cut, [_ended(key, cut) for key in keys], next(at))])
+            await self._write([self._chunk(cut, [self._ended(key, cut) for key in keys], next(at))])
         await self._write([self._call(cut, [], cut.meta, list(open_alerts), next(at), last=True)])
         return len(live)
 
@@ -138,9 +140,11 @@ class Projection:
         return None if status == b"busy" else found
 
     async def names(self, cursor: int) -> tuple[int, list[str]]:
-        """A page of the names of stock keys, from a cursor, 0 = the first; the cursor of the next, 0 = no more."""
-        scan = ("SCAN", cursor, "MATCH", f"{self._prefix}:{{*", "COUNT", PAGE)
-        return await self._redis.ask([scan], lambda said: replies.page(said[0]))
+        """A page of names of levels and orders, from a cursor, 0 = the first; the cursor of the next, 0 = no more."""
+        scan = ("SCAN", cursor, "MATCH", f"{self._prefix}:[{{o]*", "COUNT", PAGE)
+        cursor, found = await self._redis.ask([scan], lambda said: replies.page(said[0]))
+        ours = f"{self._prefix}:{{", order_key(self._prefix, "")
+        return cursor, [name for name in found if name.startswith(ours)]
 
     async def members(self, cursor: int) -> tuple[int, list[str]]:
         """The same for what is below zero: member, score, member, score."""
@@ -179,7 +183,7 @@ class Projection:
             "inherited": look.inherited,
             "strangers": len(look.strangers),
             "since": look.since,
-            "zeros": ["v", look.meta["v"], *_GONE, "changed", look.meta["as_of"]],
+            "zeros": ["v", look.meta["v"], *(_ORDER_GONE if look.orders else _GONE), "changed", look.meta["as_of"]],
             "ttl": GONE_SECONDS,
             "members": look.members,
             "alerts": [x for alert in look.alerts for x in alert],
@@ -232,7 +236,7 @@ class Projection:
 
     def _document(self, d: Document, *, feed: bool) -> tuple[bool | int | str, ...]:
         fed = feed and d.level is not None and len(d.level.idents) == 2
-        ttl, fields = (0, d.fields) if d.fields else (GONE_SECONDS, _GONE)
+        ttl, fields = (0, d.fields) if d.fields else (GONE_SECONDS, _ORDER_GONE if d.order else _GONE)
         return (fed, ttl, len(fields) + 4, "v", version(self._epoch, d.offset), *fields, "changed", iso(d.time_ms))
 
     async def _write(self, calls: Iterable[Call]) -> None:
@@ -247,6 +251,11 @@ class Projection:
         told = await self._redis.ask(commands, lambda said: [replies.written(one) for one in said])
         newer_is_ours = told[-1][0] == b"ok"
         return [(b"ok" if status == b"newer" and newer_is_ours else status, refused) for status, refused in told]
+
+    def _ended(self, key: str, cut: Cut) -> Document:
+        is_order = order_of(self._prefix, key) is not None
+        offset, time_ms = int(cut.v.rpartition(".")[2]), milliseconds(cut.meta["as_of"])
+        return Document(key, offset, time_ms, [], recovered=not is_order, order=is_order)
 
     async def _ghosts(self, live: set[str]) -> list[str]:
         """Keys under the prefix that are not `live` and do not say yet that they are gone."""
@@ -280,10 +289,6 @@ def _is_whole(meta: Mapping[str, str]) -> bool:
 def alert_json(alert: Alert) -> str:
     """An alert as it is served."""
     return msgspec.json.encode(alert.to_dict()).decode()  # text: Redis's msgpack reader knows no binary
-
-
-def _ended(key: str, cut: Cut) -> Document:
-    return Document(key, int(cut.v.rpartition(".")[2]), milliseconds(cut.meta["as_of"]), [], recovered=True)
 
 
 def _library() -> str:

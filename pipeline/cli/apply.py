@@ -1,7 +1,7 @@
 """`onhand apply`: look at everything first, then set a source up: topics, control records, the connector."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -19,6 +19,8 @@ from pipeline.cli.reread import Reread
 from pipeline.domain import health
 from pipeline.domain.catalog import Catalog
 from pipeline.domain.errors import NotReadyError, PackError, RefusedError, UsageError
+from pipeline.domain.order_lines import order_shape
+from pipeline.domain.shape import shape_of
 from pipeline.pack import Pack
 from pipeline.query import compile_source
 from pipeline.settings import Settings, Source
@@ -82,8 +84,12 @@ def prepare(settings: Settings, source: Source, *, anew: bool = False, tolerant:
     if chosen.stock["usable"] is not None:
         raise PackError("[stock] usable is not served yet", "leave it out: all stock is usable then", chosen.name)
     catalog = chosen.complete(catalog)
-    captured = compile_source(chosen.texts, catalog, chosen.params).captured
-    fresh = _check_kafka(settings, source, anew=anew)
+    engine = compile_source(chosen.texts, catalog, chosen.params)
+    captured = engine.captured
+    if "orders" in engine.views:
+        stock = engine.views["stock"]
+        order_shape(engine.views["orders"], shape_of(stock.keys, stock.amounts, chosen.stock["reserved"] or "none"))
+    fresh = _check_kafka(settings, source, engine.views, anew=anew)
     before = None if fresh else sources.find_applied(settings.kafka, source.name)
     lacking = reread.lacking(before, catalog, captured) if before else {}
     if lacking and source.is_mariadb:
@@ -103,9 +109,9 @@ def prepare(settings: Settings, source: Source, *, anew: bool = False, tolerant:
     return Plan(source, chosen, catalog, captured, connector, fresh, warnings, lacks, before, lacking, meanwhile)
 
 
-def _check_kafka(settings: Settings, source: Source, *, anew: bool) -> bool:
+def _check_kafka(settings: Settings, source: Source, kinds: Collection[str], *, anew: bool) -> bool:
     """True when all rows are to be read: asked for, or the log holds no more than its control records."""
-    for topic, wanted in (topics_of(source) | {applied.TOPIC: kafka.COMPACTED}).items():
+    for topic, wanted in (topics_of(source, kinds) | {applied.TOPIC: kafka.COMPACTED}).items():
         kafka.check_topic(settings.kafka, topic, wanted)
     if anew or kafka.settings_of(settings.kafka, source.log_topic) is None:
         return True
@@ -119,19 +125,20 @@ def _check_kafka(settings: Settings, source: Source, *, anew: bool) -> bool:
     return False
 
 
-def topics_of(source: Source) -> dict[str, dict[str, str]]:
-    """The source's own topics and how they must be."""
+def topics_of(source: Source, kinds: Collection[str]) -> dict[str, dict[str, str]]:
+    """The source's own topics and how they must be, where its pack has queries of these kinds."""
+    orders = {source.orders_topic: kafka.QUARANTINE} if "orders" in kinds else {}
     return {
         source.log_topic: kafka.LOG,
         source.alerts_topic: kafka.COMPACTED,
         source.quarantine_topic: kafka.QUARANTINE,
-    }
+    } | orders
 
 
 def carry_out(settings: Settings, plan: Plan) -> list[dict[str, str]]:
     """Set everything up and wait until changes flow. Returns what was done, part by part."""
     source, done = plan.source, []
-    for topic, wanted in topics_of(source).items():
+    for topic, wanted in topics_of(source, plan.pack.kinds).items():
         done.append(_done("topic", topic, changed=kafka.ensure_topic(settings.kafka, topic, wanted)))
     before = sources.find_applied(settings.kafka, source.name)
     epoch, begun = again.begin(settings, source, before) if plan.fresh else again.begun(settings, source, before)
