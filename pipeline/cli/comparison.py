@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 from pipeline.adapters import erp
 from pipeline.adapters.served import Documents, Reader, live
 from pipeline.applied import Applied
-from pipeline.cli import order_figures
+from pipeline.cli import figures
+from pipeline.cli.figures import equal, numbers
 from pipeline.cli.scope import Scope
 from pipeline.domain.change import Position
 from pipeline.domain.errors import NotReadyError
@@ -33,7 +34,6 @@ STANDS = 3
 TOLERANCE = Decimal("1e-6")  # where the ERP keeps doubles, its sums depend on the order of adding
 _ROUNDS = 500  # a guard: the patience ends first
 _FEW_ITEMS = 300  # more are read faster with everything else
-_NUMBERS = ("on_hand", "usable", "reserved", "available")
 _NOWHERE = str(Position(0))
 _WHOLE = ("live", "degraded", "stale")
 _YET_TO_COME = "~"
@@ -128,10 +128,8 @@ class Comparison:
         (text,) = [t for t in applied.mapping_texts if t.kind == "stock"]
         self.branches = keyed(text, applied.schema, applied.params)
         self.has_orders = "orders" in self.engine.views
-        amounts = [
-            a for kind in ("stock", "orders") if kind in self.engine.views for a in self.engine.views[kind].amounts
-        ]
-        self.tolerance = TOLERANCE if any(a.approx for a in amounts) else Decimal(0)
+        views = [self.view, *(self.engine.views[kind] for kind in ("orders",) if self.has_orders)]
+        self.tolerance = TOLERANCE if any(a.approx for view in views for a in view.amounts) else Decimal(0)
         self.position, self._deadline, self._behind = _NOWHERE, 0.0, False
         self._no_numbers: set[Key] = set()
 
@@ -198,7 +196,7 @@ class Comparison:
         items = scope.items if left is None else self._narrow(scope, left)
         if items is None and self.has_orders:
             both, served = self.round(self._ask_both, lambda: self._names(scope) if left is None else left)
-            orders = order_figures.expected(self.applied, self.engine, *both)
+            orders = figures.expected_orders(self.applied, self.engine, *both)
             return orders | self.expected(both[0], (), self._no_numbers), served
         groups, served = self.round(
             lambda: self._ask(items, thorough), lambda: self._names(scope) if left is None else left
@@ -284,22 +282,3 @@ def _shared(prefix: str, names: Collection[str]) -> Iterator[tuple[str, str]]:
             code, ident = split_code(shown)
             if code and ident:
                 yield dimension, code
-
-
-def numbers(fields: Mapping[str, str]) -> dict[str, str]:
-    """The fields that verify compares."""
-    if "lines" in fields:
-        return order_figures.figures(fields)
-    return {n: x for n, x in fields.items() if n in _NUMBERS or n.startswith(("on_hand:", "w:"))}
-
-
-def equal(expected: Mapping[str, str], served: Mapping[str, str], tolerance: Decimal) -> bool:
-    """The same fields with the same numbers; 1.50 is 1.5."""
-    return expected.keys() == served.keys() and all(_near(x, served[n], tolerance) for n, x in expected.items())
-
-
-def _near(a: str, b: str, tolerance: Decimal) -> bool:
-    try:
-        return a == b or abs(Decimal(a) - Decimal(b)) <= tolerance
-    except ArithmeticError:  # somebody wrote what is no number
-        return False

@@ -11,8 +11,8 @@ import structlog
 from pipeline.adapters import kafka, quarantine, sources
 from pipeline.adapters.served import Documents
 from pipeline.applied import Applied
-from pipeline.cli import order_figures
-from pipeline.cli.comparison import Both, Comparison, equal, numbers
+from pipeline.cli.comparison import Both, Comparison
+from pipeline.cli.figures import equal, expected_orders, numbers
 from pipeline.settings import Kafka
 from streams.fold import StockFold, new_fold
 
@@ -37,7 +37,7 @@ def layers_of(comparison: Comparison, fold: StockFold, differing: Mapping[str, B
     rows = comparison.expected(list(view.groups()))
     if "orders" in fold.engine.views:
         orders = fold.engine.views["orders"].groups()
-        rows |= order_figures.expected(comparison.applied, fold.engine, view.groups(), orders)
+        rows |= expected_orders(comparison.applied, fold.engine, view.groups(), orders)
     levels: Documents = {d.key: dict(zip(d.fields[::2], d.fields[1::2], strict=True)) for d in fold.all_documents()}
 
     def layer(key: str, by_erp: Mapping[str, str], served: Mapping[str, str]) -> str:

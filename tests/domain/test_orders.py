@@ -39,8 +39,8 @@ def stock(item: int, warehouse: int | None, on_hand: int, reserved: int = 0, cou
 
 
 def line(
-    order: int, at: int, item: int, required: int, issued: int = 0, *, warehouse: int | None = 10, due: str = "2026-12-01",
-    status: str = "released", reserved: int = 0, count: int = 1, number: str | None = None,
+    order: int, at: int, item: int, required: int, issued: int = 0, *, warehouse: int | None = 10,
+    due: str = "2026-12-01", status: str = "released", reserved: int = 0, count: int = 1, number: str | None = None,
 ) -> Row:  # fmt: skip
     """Quantities in tenths."""
     shown = f"W{order}" if number is None else number
@@ -230,9 +230,9 @@ def naive_short(reserved: str, stock: list[Row], lines: list[Row]) -> dict[tuple
             m for (d, *i), (m, it, wh) in open_.items()
             if (d, *i) < (due, *ident) and it == item and (wh == warehouse or warehouse is None)
         ]  # fmt: skip
-        place, ident = (item, warehouse), tuple(ident)
-        room = available[place] + own[ident] if reserved == "stock" else usable[place] - sum(earlier)
-        short[ident] = max(0, n - max(0, room))
+        place, which = (item, warehouse), tuple(ident)
+        room = available[place] + own[which] if reserved == "stock" else usable[place] - sum(earlier)
+        short[which] = max(0, n - max(0, room))
     return short
 
 
