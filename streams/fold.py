@@ -6,7 +6,7 @@ bytes -> `adapters.debezium` -> the generated fold -> at a transaction's end: `d
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from pipeline.adapters.debezium import LogReader
 from pipeline.adapters.quarantine import Noted
@@ -15,6 +15,7 @@ from pipeline.domain import change as c
 from pipeline.domain.alerts import Alert, AlertBook
 from pipeline.domain.documents import Document
 from pipeline.domain.levels import StockLevels, stock_levels
+from pipeline.domain.movements import MovementBook, movement_book
 from pipeline.domain.orders import OrderBook, order_book
 from pipeline.domain.quiet import Quiet
 from pipeline.domain.sweeps import Sweeps
@@ -22,28 +23,11 @@ from pipeline.domain.visibility import Visibility
 from pipeline.query import Engine, compile_source
 from pipeline.query.rows import Store
 from pipeline.query.values import BadValueError
-from streams.coverage import Coverage
+from streams.beside import Movements, Orders
+from streams.place import Place, Record
 from streams.quarantine import Quarantine
 
-
-class Record(Protocol):
-    """A record as a Kafka client fetched it."""
-
-    key: bytes | None
-    value: bytes | None
-    offset: int
-
-
-class Place(NamedTuple):
-    """A consistent cut: the offset of its END, and the source's position and commit time there.
-
-    `quiet`: there was none, and the source was found idle.
-    """
-
-    offset: int
-    position: c.Position
-    time_ms: int
-    quiet: bool = False
+__all__ = ["Place", "Record", "StockFold", "new_fold"]
 
 
 class StockFold:
@@ -58,6 +42,7 @@ class StockFold:
         quarantine: Quarantine | None = None,
         *,
         orders: OrderBook | None = None,
+        movements: MovementBook | None = None,
     ) -> None:
         self.engine, self.levels, self.orders = engine, levels, orders
         self.book = AlertBook(levels)
@@ -79,8 +64,10 @@ class StockFold:
         """Offsets below which a table's rows were captured for an earlier mapping: what cannot be read there is old."""
         self._read, self._view, self._rows = reader.read, engine.views["stock"], 0
         marks = self.quarantine.orders
-        self._coverage = Coverage(orders, engine.views["orders"], marks) if orders is not None and marks else None
-        self._unserved = [v for kind, v in engine.views.items() if kind not in {"stock", "orders" if orders else ""}]
+        self._orders = Orders(orders, engine, marks) if orders is not None and marks is not None else None
+        self.movements = Movements(movements, engine) if movements is not None else None
+        served = {"stock", self._orders and "orders", self.movements and "movements"}
+        self._unserved = [view for kind, view in engine.views.items() if kind not in served]
 
     @property
     def rows(self) -> int:
@@ -223,6 +210,8 @@ class StockFold:
         for name, below in self._older.items():
             self.sweeps.note(name, below)
             self.quarantine.sweep(name, below, offset)
+        if self.movements is not None:
+            self.movements.skip()
         self._close(offset, time_ms)
 
     def end_replay(self) -> None:
@@ -243,8 +232,12 @@ class StockFold:
             self.quarantine.sweep(name, below, offset)
         for name, seen in self.sweeps.end().items():
             self.engine.tables[name].keep_only(seen)
+        if self.movements is not None:
+            self.movements.skip()
 
     def _close(self, offset: int, time_ms: int, *, quiet: bool = False) -> None:
+        if self.movements is not None:
+            self.movements.open()
         if self._ends_replay:
             self._sweep(offset)
         self.closing(self._rows)
@@ -257,8 +250,10 @@ class StockFold:
         changed = self.levels.absorb(groups, offset, time_ms)
         if is_marked := self.levels.marked is not self.quarantine.marks:
             self.levels.mark(self.quarantine.marks, offset)
-        if self._coverage is not None:
-            self._coverage.close(self.place, changed, is_felt=is_felt, is_marked=is_marked)
+        if self._orders is not None:
+            self._orders.close(self.place, changed, is_felt=is_felt, is_marked=is_marked)
+        if self.movements is not None:
+            self.movements.close(self.place, self.epoch or 0)
         self.events += self.book.evaluate(changed, self.place.position, time_ms)
 
     # -- for readers
@@ -291,9 +286,9 @@ def new_fold(
     reader = LogReader(topic_prefix, engine.tables, has_marks=applied.dialect == "postgres")
     # rows of a table that was read again for this mapping count from there on
     known = {t: max(swept.get(t, 0), applied.since.get(t, 0)) for t in {*swept, *applied.since}}
-    orders = order_book(applied.prefix, engine.views["orders"], levels) if "orders" in engine.views else None
-    fold = StockFold(
-        engine, levels, reader, known, Quarantine(engine, reader, noted or {}, applied.epoch), orders=orders
-    )
+    views, quarantine = engine.views, Quarantine(engine, reader, noted or {}, applied.epoch)
+    orders = order_book(applied.prefix, views["orders"], levels) if "orders" in views else None
+    movements = movement_book(views["movements"], levels) if "movements" in views else None
+    fold = StockFold(engine, levels, reader, known, quarantine, orders=orders, movements=movements)
     fold.since = applied.since
     return fold

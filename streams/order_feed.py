@@ -37,7 +37,7 @@ class OrderFeed:
         """Write what Redis took."""
         if self._untold and self._topic is not None:
             untold, self._untold = self._untold, {}
-            await self._topic.tell(untold)
+            await self._topic.tell(list(untold.items()))
 
     def _record(self, d: Document) -> tuple[bytes, bytes | None]:
         assert self._book is not None  # noqa: S101  # it has the order

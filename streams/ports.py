@@ -37,8 +37,15 @@ class OrderTopic(Protocol):
     async def held(self) -> Mapping[bytes, bytes]:
         """What it says of each order now."""
 
-    async def tell(self, records: Mapping[bytes, bytes | None]) -> None:
+    async def tell(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
         """Write orders, None = gone; returns when all are acknowledged."""
+
+
+class EventTopic(Protocol):
+    """A topic of events, by what they are about."""
+
+    async def tell(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Write events; returns when all are acknowledged."""
 
 
 class Notes(Protocol):

@@ -13,11 +13,11 @@ from pipeline.domain.change import Position
 from pipeline.domain.errors import RefusedError
 from pipeline.domain.health import Effect
 from pipeline.domain.times import iso, milliseconds
+from streams.feeds import Feeds
 from streams.fold import Place, Record, StockFold
 from streams.held import fenced, readable_alerts
 from streams.ledger import Ledger
 from streams.measure import Gauges
-from streams.order_feed import OrderFeed
 from streams.ports import AlertTopic, Identity, Notes
 
 HISTORY_MS = 7 * 86_400_000 // 2
@@ -42,12 +42,12 @@ class Publisher:
         ledger: Ledger,
         alerts: AlertTopic,
         notes: Notes,
-        orders: OrderFeed | None = None,
+        feeds: Feeds | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.identity, self.fold, self.ledger = identity, fold, ledger
         self._projection, self._alerts, self._notes, self._now = projection, alerts, notes, now
-        self._orders = orders or OrderFeed()
+        self._feeds = feeds or Feeds()
         self._gauges = Gauges(identity.name, now)
         self.live = False
         fold.closing = self._closing
@@ -125,6 +125,7 @@ class Publisher:
         await self._projection.start()
         self._held = await self._projection.meta()
         self._held_offset = self._usable_offset()
+        self._feeds.movements.begin(self.ledger.committed_metadata, self.identity.log_epoch)
         if not self._held:
             await self._projection.state("replaying")
         self._gauges.state("replaying")
@@ -152,13 +153,14 @@ class Publisher:
             self.fold.documents()  # all that was folded is served already
         self.fold.end_replay()
         self.live = True
+        self._feeds.movements.live()
         log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
         self._floor = self._served_before()
         served = readable_alerts(await self._projection.alerts())
         self.fold.events = self.fold.book.reconcile(await self._alerts.open(), served)
         self._prev = self._held["v"] if self._held_offset >= 0 else None
         if self._prev is not None:
-            await self._orders.reconcile()
+            await self._feeds.orders.reconcile()
         if self.fold.place is None:
             await self._projection.state("snapshot")
             self._gauges.state("snapshot")
@@ -220,7 +222,7 @@ class Publisher:
 
     async def _send(self, place: Place, cuts: list[Cut]) -> None:
         self._untold += [alert for cut in cuts for alert in cut.alerts]
-        self._orders.note(cuts)
+        self._feeds.note(cuts)
         with fenced():
             await self._projection.publish(cuts)
         self._served = cuts[-1].meta
@@ -231,8 +233,9 @@ class Publisher:
         log.info("projecting everything to Redis", levels=len(self.fold.levels.levels))
         self._gauges.state("rebuilding")
         self._untold += [alert for cut in self._cuts for alert in cut.alerts] + self.fold.events
-        self._cuts, self.fold.events, self._prev = [], [], self._v(place)
-        cut = Cut(self._prev, None, [], self._meta(place))
+        dropped, self._cuts, self.fold.events, self._prev = self._cuts, [], [], self._v(place)
+        unsent = [*dropped, Cut(self._prev, None, [], {}, movements=self._feeds.movements.take())]
+        cut = Cut(self._prev, None, [], self._meta(place), movements=self._feeds.movements.note(unsent))
         documents, alerts = self.fold.all_documents(), self.fold.book.open.values()
         try:
             with fenced():
@@ -241,7 +244,7 @@ class Publisher:
             await self._rebuild(place)  # Redis has lost again what was written by then
         else:
             self._served = cut.meta
-            await self._orders.reconcile()
+            await self._feeds.orders.reconcile()
             await self._accepted(place, written)
 
     async def _accepted(self, place: Place, written: int) -> None:
@@ -249,7 +252,7 @@ class Publisher:
         told, self._untold = self._untold, []
         if told:
             await self._alerts.tell(told)
-        await self._orders.tell()
+        await self._feeds.tell()
         if self.fold.sweeps.untold:
             self.fold.sweeps.untold = False
             await self._notes.sweep(self.fold.sweeps.noted)
@@ -263,7 +266,7 @@ class Publisher:
     def _cut(self, place: Place) -> Cut:
         v, prev, self._prev = self._v(place), self._prev, self._v(place)
         events, self.fold.events = self.fold.events, []
-        return Cut(v, prev, self.fold.documents(), self._meta(place), events)
+        return Cut(v, prev, self.fold.documents(), self._meta(place), events, self._feeds.movements.take())
 
     def _v(self, place: Place) -> str:
         return version(self.identity.epoch, place.offset)

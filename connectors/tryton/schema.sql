@@ -35,10 +35,12 @@ CREATE TABLE stock_move (
   from_location integer NOT NULL,
   internal_quantity double precision NOT NULL CHECK (internal_quantity >= 0),
   lot integer,
+  origin character varying,
   planned_date date,
   product integer NOT NULL,
   production_input integer,
   production_output integer,
+  shipment character varying,
   state character varying,
   to_location integer NOT NULL,
   CHECK (from_location <> to_location)

@@ -4,7 +4,7 @@ Every write is absolute and goes through one Redis Function that refuses what is
 (`put_if_newer.lua`). What is served, field by field: see README "What apps read".
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -18,8 +18,8 @@ from pipeline.adapters.look import Look
 from pipeline.adapters.patience import PatientRedis, Secret
 from pipeline.domain.alerts import Alert
 from pipeline.domain.batches import batches
-from pipeline.domain.change import Position
 from pipeline.domain.documents import Document
+from pipeline.domain.movements import Movement
 from pipeline.domain.names import order_key, order_of
 from pipeline.domain.times import iso, milliseconds
 
@@ -27,6 +27,8 @@ ATOMIC = 1000
 """Documents that one call writes; a reader sees all of them or none. 5,000 would block Redis for 22 ms."""
 CHUNK = 500
 PAGE = 2000
+FEED = 10_000
+"""Entries that each stream keeps, about."""
 GONE_SECONDS = 7 * 86400
 """A vanished level stays as zeros this long: deleting it would lose `v`, and with it the guard against older writes."""
 _GONE = ["on_hand", "0", "deleted", "1"]
@@ -49,6 +51,7 @@ class Cut:
     documents: list[Document]
     meta: dict[str, str]
     alerts: list[Alert] = field(default_factory=list)
+    movements: Sequence[Movement] = ()
 
 
 class Fenced(Exception):  # noqa: N818  # not an error of ours to report: somebody newer writes, we must stop
@@ -98,7 +101,7 @@ class Projection:
     async def meta(self) -> dict[str, str]:
         """`{prefix}:meta` as a worker left it; empty when there is none, or a foreign hand had it."""
         held = await self._redis.ask([("HGETALL", self._heads[0])], lambda said: replies.fields(said[0]))
-        return held if _is_whole(held) else {}
+        return held if replies.is_whole(held, version) else {}
 
     async def state(self, state: str) -> None:
         """Say what we are doing, without touching what is served."""
@@ -218,7 +221,7 @@ class Projection:
         latest = {a.id: a for a in alerts}.values()  # one may have ended and opened again
         for d in docs:
             flat += self._document(d, feed=feed)
-        payload = {
+        payload: dict[str, Any] = {
             "v": cut.v,
             "prev": cut.prev,
             "chunk": at,
@@ -229,10 +232,14 @@ class Projection:
             "positive": [d.key for d in docs if d.recovered],
             "alerts": [x for a in latest if a.state == "open" for x in (a.id, alert_json(a))],
             "ended": [a.id for a in latest if a.state != "open"],
-            "feed": 10_000,
+            "feed": FEED,
             "meta": [x for pair in meta.items() for x in pair],
         }
-        return [*self._heads, *[d.key for d in docs]], self._pack(payload)
+        keys = [*self._heads, *[d.key for d in docs]]
+        if last and cut.movements:
+            keys.append(f"{self._prefix}:movements")
+            payload["movements"] = [x for m in cut.movements[-FEED:] for x in (len(m.texts), *m.texts)]
+        return keys, self._pack(payload)
 
     def _document(self, d: Document, *, feed: bool) -> tuple[bool | int | str, ...]:
         fed = feed and d.level is not None and len(d.level.idents) == 2
@@ -275,15 +282,6 @@ def _raise_for(status: bytes) -> None:
         raise Fenced
     if status == b"gap":
         raise Gap
-
-
-def _is_whole(meta: Mapping[str, str]) -> bool:
-    try:
-        milliseconds(meta["as_of"])
-        Position.parse(meta["position"])
-        return meta["v"] == version(int(meta["epoch"]), int(meta["offset"]))
-    except (KeyError, TypeError, ValueError):
-        return False
 
 
 def alert_json(alert: Alert) -> str:

@@ -71,6 +71,10 @@ class Reader:
         keys = [names.order_key(self.prefix, number) for number in (names.encode(number), number)]
         return next(iter(live(self.read(keys)).values()), {})
 
+    def movements(self) -> list[dict[str, str]]:
+        """The events that the stream of movements holds, oldest first."""
+        return [dict(e) for _, e in _answer(lambda: self._redis.xrange(f"{self.prefix}:movements"))]
+
     def read(self, keys: Iterable[str]) -> Documents:
         """What stands at these keys, vanished levels too; a key that is not there has no fields."""
         found: Documents = {}

@@ -17,9 +17,9 @@ from pipeline.cli import again, reread
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, say
 from pipeline.cli.reread import Reread
 from pipeline.domain import health
+from pipeline.domain.beside import check_beside
 from pipeline.domain.catalog import Catalog
 from pipeline.domain.errors import NotReadyError, PackError, RefusedError, UsageError
-from pipeline.domain.order_lines import order_shape
 from pipeline.domain.shape import shape_of
 from pipeline.pack import Pack
 from pipeline.query import compile_source
@@ -86,9 +86,9 @@ def prepare(settings: Settings, source: Source, *, anew: bool = False, tolerant:
     catalog = chosen.complete(catalog)
     engine = compile_source(chosen.texts, catalog, chosen.params)
     captured = engine.captured
-    if "orders" in engine.views:
+    if "orders" in engine.views or "movements" in engine.views:
         stock = engine.views["stock"]
-        order_shape(engine.views["orders"], shape_of(stock.keys, stock.amounts, chosen.stock["reserved"] or "none"))
+        check_beside(engine.views, shape_of(stock.keys, stock.amounts, chosen.stock["reserved"] or "none"))
     fresh = _check_kafka(settings, source, engine.views, anew=anew)
     before = None if fresh else sources.find_applied(settings.kafka, source.name)
     lacking = reread.lacking(before, catalog, captured) if before else {}
@@ -127,12 +127,13 @@ def _check_kafka(settings: Settings, source: Source, kinds: Collection[str], *, 
 
 def topics_of(source: Source, kinds: Collection[str]) -> dict[str, dict[str, str]]:
     """The source's own topics and how they must be, where its pack has queries of these kinds."""
-    orders = {source.orders_topic: kafka.QUARANTINE} if "orders" in kinds else {}
+    more = {source.orders_topic: kafka.QUARANTINE} if "orders" in kinds else {}
+    more |= {source.movements_topic: kafka.EVENTS} if "movements" in kinds else {}
     return {
         source.log_topic: kafka.LOG,
         source.alerts_topic: kafka.COMPACTED,
         source.quarantine_topic: kafka.QUARANTINE,
-    } | orders
+    } | more
 
 
 def carry_out(settings: Settings, plan: Plan) -> list[dict[str, str]]:

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from pipeline import pack
 from pipeline.cases import CaseFile, Failure, Runner, read
 from pipeline.cases.file import params_of
+from pipeline.domain.beside import check_beside
 from pipeline.domain.catalog import Catalog
 from pipeline.domain.errors import NotServedError, OnhandError, PackError, SettingsError, UsageError
-from pipeline.domain.order_lines import order_shape
 from pipeline.domain.shape import shape_of
 from pipeline.manifest import MANIFEST, Manifest, Param
 from pipeline.query import Engine, MappingText, catalog_of, compile_source
@@ -21,7 +21,7 @@ from pipeline.query.optional import has, names
 
 T = TypeVar("T")
 CASES, SCHEMA = "cases.yaml", "schema.sql"
-_SERVED = ("stock", "orders")
+_SERVED = ("stock", "orders", "movements")
 # Stands for a parameter without a value, so that the SQL is checked all the same.
 _STAND_IN: dict[str, Any] = {"text": "", "int": 0, "date": "1970-01-01"}
 _EXAMPLE = {"text": "A", "int": "1", "date": "2026-01-31"}
@@ -143,8 +143,7 @@ class _Check:
         if "stock" in views:
             try:
                 stock = shape_of(views["stock"].keys, views["stock"].amounts, self.manifest.stock.reserved)
-                if "orders" in views:
-                    order_shape(views["orders"], stock)
+                check_beside(views, stock)
             except NotServedError as e:
                 self.report.notes.append(e.what)
             except PackError as e:

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 from urllib.parse import unquote
 
 from pipeline.domain import names
-from pipeline.domain.codes import PlainCodes, blank
+from pipeline.domain.codes import blank
 from pipeline.domain.decimals import decimal_text
 from pipeline.domain.documents import Document
 from pipeline.domain.errors import NotServedError, PackError
-from pipeline.domain.shape import AmountLike, Dimension, Shape, dimension
+from pipeline.domain.shape import AmountLike, Dimension, Shape, dimension, meet
 from pipeline.domain.times import day
 
 Key = tuple[Any, ...]
@@ -67,10 +67,8 @@ def order_shape(view: ViewLike, stock: Shape) -> OrderShape:
     order, line, item = (_needed(name, keys) for name in ("order_no", "line", "item"))
     warehouse = dimension("warehouse", keys)
     for own, stocks in ((item, stock.item), (warehouse, stock.warehouse)):
-        if own is not None and _by_id(own) != _by_id(stocks):
-            how = f"{own.name}_id" if _by_id(stocks) else f"no {own.name}_id"
-            what = f"stock.sql tells {own.name}s apart by {'id' if _by_id(stocks) else 'code'}, orders.sql does not"
-            raise PackError(what, f"yield {how} in orders.sql: orders and stock meet by it")
+        if own is not None:
+            meet("orders.sql", own, stocks)
     scale = max(stock.scale, *(a.scale for a in view.amounts))
     at = {name: i for i, name in enumerate(keys)}
     return OrderShape(
@@ -87,10 +85,6 @@ def _needed(name: str, keys: Sequence[str]) -> Dimension:
     if found is None:
         raise PackError(f"orders.sql must yield {name}", "see the pack contract")
     return found
-
-
-def _by_id(d: Dimension) -> bool:
-    return not isinstance(d.codes, PlainCodes)
 
 
 @dataclass(slots=True, eq=False)

@@ -73,6 +73,15 @@ def dimension(name: str, keys: Sequence[str]) -> Dimension | None:
     return Dimension(name, keys.index(name), keys.index(name), PlainCodes()) if name in keys else None
 
 
+def meet(file: str, own: Dimension, stocks: Dimension) -> None:
+    """Raises PackError where a query of `file` does not tell things apart as the stock query does."""
+    by_id = not isinstance(stocks.codes, PlainCodes)
+    if by_id == isinstance(own.codes, PlainCodes):
+        how = f"{own.name}_id" if by_id else f"no {own.name}_id"
+        what = f"stock.sql tells {own.name}s apart by {'id' if by_id else 'code'}, {file} does not"
+        raise PackError(what, f"yield {how} in {file}: it meets stock by that")
+
+
 def shape_of(keys: Sequence[str], amounts: Sequence[AmountLike], reserved: str) -> Shape:
     """The shape of a stock query's result; `reserved` as pack.toml says it. Raises PackError on what is not served."""
     for name in ("org", "uom"):

@@ -16,7 +16,9 @@ from pipeline.manifest import Probe
 
 FOLDER = files("connectors") / "tryton"
 CASES = yaml.safe_load((FOLDER / "cases.yaml").read_text())
-KEYS = {"stock": ("item", "warehouse", "location", "lot"), "orders": ("order_no", "line")}
+KEYS = {
+    "stock": ("item", "warehouse", "location", "lot"), "orders": ("line",), "movements": ("line_id", "leg"),
+}  # fmt: skip
 # what a query yields, added up by identity and named as served: the code, else ~id
 STOCK = """
 SELECT COALESCE(item, '~' || item_id) AS item, COALESCE(warehouse, '~' || warehouse_id) AS warehouse,
@@ -29,7 +31,11 @@ SELECT COALESCE(order_no, '~' || order_no_id) AS order_no, line, item, warehouse
        SUM(required) AS required, SUM(issued) AS issued, SUM(returned) AS returned, SUM(reserved) AS reserved
 FROM ({}) AS mapped GROUP BY order_no_id, order_no, line_id, line, item, warehouse, status, due, product
 """
-SERVED = {"stock": STOCK, "orders": ORDERS}
+MOVEMENTS = """
+SELECT line_id, leg, doc_type, doc_no, COALESCE(item, '~' || item_id) AS item, warehouse, kind, order_no, qty
+FROM ({}) AS mapped
+"""
+SERVED = {"stock": STOCK, "orders": ORDERS, "movements": MOVEMENTS}
 
 
 def test_the_captured_columns_are_those_of_schema_sql(tryton_url: str) -> None:

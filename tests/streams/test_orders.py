@@ -1,6 +1,6 @@
 """Orders beside stock: of one cut with it, the same after every replay, and told to their topic."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from pipeline.domain.documents import Document
 from pipeline.domain.levels import stock_levels
 from pipeline.domain.orders import expected_orders, order_book
 from pipeline.query import Engine, MappingText, compile_source
+from streams.feeds import Feeds
 from streams.fold import StockFold
 from streams.order_feed import OrderFeed
 from streams.publish import Publisher
@@ -81,10 +82,10 @@ class OrdersTopic:
     async def held(self) -> Mapping[bytes, bytes]:
         return dict(self.held_)
 
-    async def tell(self, records: Mapping[bytes, bytes | None]) -> None:
+    async def tell(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
         if self.dies:
             raise ConnectionError
-        for key, value in records.items():
+        for key, value in records:
             self.held_.pop(key, None)
             if value is not None:
                 self.held_[key] = value
@@ -105,7 +106,7 @@ class OrderWorker(Worker):
         self.fold = new_fold(noted=self.notes.noted)
         self.publisher = Publisher(
             self.identity, self.fold, self.redis, ledger=self.ledger, alerts=self.alerts, notes=self.notes,
-            orders=OrderFeed(self.fold.orders, self.topic, EPOCH), now=lambda: self.clock,
+            feeds=Feeds(OrderFeed(self.fold.orders, self.topic, EPOCH)), now=lambda: self.clock,
         )  # fmt: skip
 
     def again(self, **changes: Any) -> "OrderWorker":

@@ -36,7 +36,9 @@ def new_fold(prefix: str) -> StockFold:
 class Site:
     """A worker without Kafka: a log, its publisher on a real Redis, and the scrub."""
 
-    def __init__(self, url: str, rate: int = 1000, fold: Callable[[str], StockFold] = new_fold) -> None:
+    def __init__(
+        self, url: str, rate: int = 1000, fold: Callable[[str], StockFold] = new_fold, feeds: Any = None
+    ) -> None:
         self.prefix = f"scrub{next(_numbers)}"
         self.redis = redis.Redis.from_url(url, decode_responses=True)
         self.fold = fold(self.prefix)
@@ -44,8 +46,9 @@ class Site:
         self.log = Log().begun()
         self.ledger = Ledger(replay_until=3)
         self.publisher = Publisher(
-            ME, self.fold, self.projection, ledger=self.ledger, alerts=Topic(), notes=Notes(), now=lambda: 10.0
-        )
+            ME, self.fold, self.projection, ledger=self.ledger, alerts=Topic(), notes=Notes(), now=lambda: 10.0,
+            feeds=feeds(self.fold) if feeds else None,
+        )  # fmt: skip
         self.scrub = Scrub(self.prefix, self.fold, rate, now=lambda: 10.0)
         self.runner = asyncio.Runner()
         self.n = 0
