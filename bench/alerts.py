@@ -23,7 +23,7 @@ from pipeline.adapters.debezium import LogReader
 from pipeline.domain.alert_book import AlertBook
 from pipeline.domain.change import Position
 from pipeline.domain.levels import stock_levels
-from pipeline.rules import RuleText, compile_rules, load
+from pipeline.rules import Known, RuleText, compile_rules, load
 from streams.fold import Place
 from streams.worker import tune_collector
 
@@ -67,7 +67,7 @@ class Run:
         self.case = star()
         self.view = self.case.engine.views["stock"]
         self.levels = stock_levels("stock", self.view, "stock")
-        self.book = AlertBook(compile_rules(rules, self.levels))
+        self.book = AlertBook(compile_rules(rules, Known(self.levels)))
         self.read, self.offset, self.raised = LogReader(PREFIX, self.case.engine.tables).read, 0, 0
         self.fold([self.case.record(row) for row in self.case.facts], 10)
 

@@ -38,6 +38,11 @@ class Pack:
     params: Mapping[str, Any]
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """What it has queries for."""
+        return tuple(text.kind for text in self.texts)
+
+    @property
     def dialect(self) -> str:
         """postgres, mysql, tsql or oracle."""
         return self.manifest.dialect

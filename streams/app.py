@@ -77,6 +77,23 @@ class Alerts:
         await asyncio.gather(*sent)
 
 
+class Topic:
+    """A topic of orders or of movements."""
+
+    def __init__(self, app: Any, settings: Kafka, topic: str) -> None:
+        self._app, self._settings, self._topic = app, settings, topic
+
+    async def held(self) -> dict[bytes, bytes]:
+        """The newest value of each key that has one."""
+        latest = await asyncio.to_thread(kafka.latest, self._settings, self._topic)
+        return {key: value for key, value in latest.items() if value is not None}
+
+    async def tell(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Write records, None = gone; returns when all are acknowledged."""
+        sent = [await self._app.producer.send(self._topic, k, v, 0, None, None) for k, v in records]
+        await asyncio.gather(*sent)
+
+
 class Notes:
     """What a worker notes of its source in the topic of applied sources."""
 

@@ -14,6 +14,7 @@ from pipeline.domain.change import Position
 from pipeline.domain.errors import RefusedError
 from pipeline.domain.health import Effect
 from pipeline.domain.times import iso, milliseconds
+from streams.feeds import Feeds
 from streams.fold import Place, Record, StockFold
 from streams.held import fenced, readable_alerts
 from streams.ledger import Ledger
@@ -42,10 +43,12 @@ class Publisher:
         ledger: Ledger,
         alerts: AlertTopic,
         notes: Notes,
+        feeds: Feeds | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.identity, self.fold, self.ledger = identity, fold, ledger
         self._projection, self._alerts, self._notes, self._now = projection, alerts, notes, now
+        self._feeds = feeds or Feeds()
         self._gauges = Gauges(identity.name, now)
         self.live = False
         fold.closing = self._closing
@@ -70,7 +73,7 @@ class Publisher:
         """Have a `look` at Redis while it must hold exactly what is remembered, and in meta what is given along."""
         async with self._turn:
             await self.settled()
-            place, waiting = self.fold.place, self._cuts or self.fold.levels.changes
+            place, waiting = self.fold.place, self._cuts or self.fold.changes
             if place is None or not self.live or waiting or self._v(place) != self._served.get("v"):
                 return
             try:
@@ -90,7 +93,7 @@ class Publisher:
                 self._check_fetched_again(record)
                 continue
             if ledger.folded <= self._held_offset < offset:
-                self.fold.levels.documents()  # what was folded up to the cut Redis holds is served already
+                self.fold.documents()  # what was folded up to the cut Redis holds is served already
             fold(record)
             ledger.folded = offset
             if not offset % YIELD_EVERY:
@@ -107,7 +110,7 @@ class Publisher:
             await self._go_live()
 
     def _closing(self, rows: int) -> None:
-        place, changes = self.fold.place, self.fold.levels.changes
+        place, changes = self.fold.place, self.fold.changes
         if not self.live:
             if place is None or place.offset <= self._told:
                 self.fold.events.clear()
@@ -125,6 +128,7 @@ class Publisher:
         await self._projection.start()
         self._held = await self._projection.meta()
         self._held_offset, self._told = self._usable_offset(), self._told_up_to()
+        self._feeds.movements.begin(self.ledger.committed_metadata, self.identity.log_epoch)
         if not self._held:
             await self._projection.state("replaying")
         self._gauges.state("replaying")
@@ -149,9 +153,10 @@ class Publisher:
         gc.collect()
         gc.freeze()
         if self.ledger.folded <= self._held_offset:
-            self.fold.levels.documents()  # all that was folded is served already
+            self.fold.documents()  # all that was folded is served already
         self.fold.end_replay()
         self.live = True
+        self._feeds.movements.live()
         log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
         self._floor = self._served_before()
         served = readable_alerts(await self._projection.alerts())
@@ -160,6 +165,8 @@ class Publisher:
         at_start = reconcile(self.fold.book, await self._alerts.open(), served, self._told, self.fold.place)
         self.fold.events = missed + [alert for alert in at_start if alert.id not in ids]
         self._prev = self._held["v"] if self._held_offset >= 0 else None
+        if self._prev is not None:
+            await self._feeds.orders.reconcile()
         if self.fold.place is None:
             await self._projection.state("snapshot")
             self._gauges.state("snapshot")
@@ -206,7 +213,7 @@ class Publisher:
         place = self.fold.place
         if place is None or place.position < self._floor or self.fold.holds_ghosts:
             return
-        if not self._cuts and self._v(place) == self._prev and not self.fold.levels.changes:
+        if not self._cuts and self._v(place) == self._prev and not self.fold.changes:
             return
         if self._prev is None:
             await self._rebuild(place)
@@ -227,6 +234,7 @@ class Publisher:
 
     async def _send(self, place: Place, cuts: list[Cut]) -> None:
         self._untold += [alert for cut in cuts for alert in cut.alerts]
+        self._feeds.note(cuts)
         with fenced():
             await self._projection.publish(cuts)
         self._served = cuts[-1].meta
@@ -237,9 +245,10 @@ class Publisher:
         log.info("projecting everything to Redis", levels=len(self.fold.levels.levels))
         self._gauges.state("rebuilding")
         self._untold += [alert for cut in self._cuts for alert in cut.alerts] + self.fold.events
-        self._cuts, self.fold.events, self._prev = [], [], self._v(place)
-        cut = Cut(self._prev, None, [], self._meta(place))
-        documents, alerts = self.fold.levels.all_documents(), self.fold.book.open.values()
+        dropped, self._cuts, self.fold.events, self._prev = self._cuts, [], [], self._v(place)
+        unsent = [*dropped, Cut(self._prev, None, [], {}, movements=self._feeds.movements.take())]
+        cut = Cut(self._prev, None, [], self._meta(place), movements=self._feeds.movements.note(unsent))
+        documents, alerts = self.fold.all_documents(), self.fold.book.open.values()
         try:
             with fenced():
                 written = await self._projection.rebuild(cut, documents, alerts)
@@ -247,6 +256,7 @@ class Publisher:
             await self._rebuild(place)  # Redis has lost again what was written by then
         else:
             self._served = cut.meta
+            await self._feeds.orders.reconcile()
             await self._accepted(place, written)
 
     async def _accepted(self, place: Place, written: int) -> None:
@@ -254,6 +264,7 @@ class Publisher:
         told, self._untold = self._untold, []
         if told:
             await self._alerts.tell(told)
+        await self._feeds.tell()
         if self.fold.sweeps.untold:
             self.fold.sweeps.untold = False
             await self._notes.sweep(self.fold.sweeps.noted)
@@ -267,7 +278,7 @@ class Publisher:
     def _cut(self, place: Place) -> Cut:
         v, prev, self._prev = self._v(place), self._prev, self._v(place)
         events, self.fold.events = self.fold.events, []
-        return Cut(v, prev, self.fold.levels.documents(), self._meta(place), events)
+        return Cut(v, prev, self.fold.documents(), self._meta(place), events, self._feeds.movements.take())
 
     def _v(self, place: Place) -> str:
         return version(self.identity.epoch, place.offset)

@@ -25,11 +25,14 @@ from pipeline.query.rows import MemoryStore, Store
 from pipeline.rules import rules_of
 from pipeline.settings import Settings, Source
 from streams import failpoints
-from streams.app import Alerts, Notes, make_app, wire
+from streams.app import Alerts, Notes, Topic, make_app, wire
+from streams.feeds import Feeds
 from streams.fold import new_fold
 from streams.ledger import Ledger
 from streams.looks import watch
 from streams.measure import Patience
+from streams.movement_feed import MovementFeed
+from streams.order_feed import OrderFeed
 from streams.ports import Identity
 from streams.publish import Publisher
 from streams.scrub import Scrub
@@ -103,10 +106,12 @@ def make_publisher(
         settings.redis.address, applied.prefix, applied.applied_at, lambda: settings.redis.secret,
         lambda: patience.waits(projection.why), on_back=patience.ends,
     )  # fmt: skip
+    orders = OrderFeed(fold.orders, Topic(app, settings.kafka, source.orders_topic), applied.applied_at)
+    movements = MovementFeed(fold.movements, Topic(app, settings.kafka, source.movements_topic))
     identity = Identity(source.name, applied.epoch, applied.applied_at, applied.digest)
     return Publisher(
         identity, fold, projection, ledger=Ledger(), alerts=Alerts(app, settings.kafka, source.alerts_topic),
-        notes=Notes(app, source, applied.epoch),
+        notes=Notes(app, source, applied.epoch), feeds=Feeds(orders, movements),
     )  # fmt: skip
 
 

@@ -53,6 +53,7 @@ class Document:
     """A served key as it is at `offset`. `fields` is flat: name, value, name, value; empty = the level is gone.
 
     `negative`: the quantity available, where that is below zero; `recovered`: it was when last shown, and is no more.
+    `order`: it is an order's, not a level's.
     """
 
     key: str
@@ -62,6 +63,7 @@ class Document:
     level: Level | None = None
     negative: str = ""
     recovered: bool = False
+    order: bool = False
 
 
 class DocumentWriter:

@@ -7,27 +7,27 @@ from typing import Any
 from sqlglot import exp
 
 from pipeline.domain.alerts import Rule
-from pipeline.domain.items import Items
-from pipeline.domain.levels import StockLevels
 from pipeline.domain.scope import Scope
 from pipeline.query import MappingText, values
 from pipeline.query.expressions import Expressions
 from pipeline.query.operands import Value, constant
 from pipeline.query.parse import parse_condition
 from pipeline.query.place import closest
-from pipeline.rules.facts import ABSENT, SCOPES, Fact, Facts
+from pipeline.rules.facts import ABSENT, Fact, Facts, Known, detail_facts, item_facts, level_facts
 from pipeline.rules.file import RuleText
+from pipeline.rules.order_facts import order_facts
 
 DIALECT = "postgres"
+SCOPES = {"level": level_facts, "item": item_facts, "detail": detail_facts, "order": order_facts}
 _OPEN_ENDED = (exp.Is, exp.Coalesce, exp.Case, exp.Or, exp.Not)
 """What may be true although a fact in it is unknown."""
 
 
-def compile_rules(rules: Sequence[RuleText], levels: StockLevels, items: Items | None = None) -> list[Scope]:
+def compile_rules(rules: Sequence[RuleText], known: Known) -> list[Scope]:
     """The scopes that have rules. Raises PackError with the place of what is no condition over a scope's facts."""
     found = []
     for name, facts_of in SCOPES.items():
-        facts = facts_of(levels, items)
+        facts = facts_of(known)
         compiled = [_Compiled(text, facts) for text in rules if text.scope == name]
         able = [c for c in compiled if not c.lacks]
         if able:
@@ -35,9 +35,9 @@ def compile_rules(rules: Sequence[RuleText], levels: StockLevels, items: Items |
     return found
 
 
-def unable(rules: Sequence[RuleText], levels: StockLevels, items: Items | None = None) -> dict[str, str]:
+def unable(rules: Sequence[RuleText], known: Known) -> dict[str, str]:
     """The rules of a site that cannot hold, by kind, and the fact that the pack does not yield."""
-    tables = {name: facts_of(levels, items) for name, facts_of in SCOPES.items()}
+    tables = {name: facts_of(known) for name, facts_of in SCOPES.items()}
     compiled = [_Compiled(text, tables[text.scope]) for text in rules if not text.is_shipped]
     return {c.rule.kind: c.lacks for c in compiled if c.lacks}
 

@@ -10,6 +10,7 @@ from pipeline.domain.documents import Level
 from pipeline.domain.items import LIMITS, TEXTS, Items
 from pipeline.domain.levels import StockLevels
 from pipeline.domain.names import NONE
+from pipeline.domain.orders import OrderBook
 from pipeline.domain.shape import DETAIL, Dimension
 from pipeline.query.types import NULL, Type
 from pipeline.query.values import Memo
@@ -46,41 +47,52 @@ class Facts:
     names: Mapping[str, Any] = field(default_factory=dict)
 
 
-def level_facts(levels: StockLevels, items: Items | None) -> Facts:
+@dataclass(frozen=True)
+class Known:
+    """What is folded of a source; `items` and `orders` where its pack has them."""
+
+    levels: StockLevels
+    items: Items | None = None
+    orders: OrderBook | None = None
+
+
+def level_facts(known: Known) -> Facts:
     """An item in a warehouse."""
-    return _of_levels(levels, items, "changed", (levels.shape.item, levels.shape.warehouse))
+    levels = known.levels
+    return _of_levels(known, "changed", (levels.shape.item, levels.shape.warehouse))
 
 
-def item_facts(levels: StockLevels, items: Items | None) -> Facts:
+def item_facts(known: Known) -> Facts:
     """An item, all its warehouses together."""
-    return _of_levels(levels, items, "dict.fromkeys([x.parent for x in changed])", (levels.shape.item,))
+    return _of_levels(known, "dict.fromkeys([x.parent for x in changed])", (known.levels.shape.item,))
 
 
-def detail_facts(levels: StockLevels, items: Items | None) -> Facts:
+def detail_facts(known: Known) -> Facts:
     """What the ERP tells apart within a warehouse: location, lot and so on."""
-    shape = levels.shape
+    shape = known.levels.shape
     things = "[x for x in LEVELS.touched if len(x.idents) > 2]" if shape.detail else "()"
-    return _of_levels(levels, items, things, (shape.item, shape.warehouse, *shape.detail))
+    return _of_levels(known, things, (shape.item, shape.warehouse, *shape.detail))
 
 
-SCOPES = {"level": level_facts, "item": item_facts, "detail": detail_facts}
-
-
-def _of_levels(levels: StockLevels, items: Items | None, things: str, dimensions: tuple[Dimension, ...]) -> Facts:
+def _of_levels(known: Known, things: str, dimensions: tuple[Dimension, ...]) -> Facts:
+    levels, items = known.levels, known.items
     shape = levels.shape
     number = Type("number", scale=shape.scale)
     amounts = {"on_hand": "x.on_hand", "usable": "x.usable"}
     if shape.has_reserved:
         amounts |= {"reserved": "x.reserved", "available": "(x.usable - x.reserved)"}
-    known = {name: Fact(number, code, show=_amount(levels, name)) for name, code in amounts.items()}
+    figures = {name: Fact(number, code, show=_amount(levels, name)) for name, code in amounts.items()}
     texts = {d.name: Fact(TEXT, f"CODE[SHOW_{d.name}(x.idents[{i}])]", True) for i, d in enumerate(dimensions)}
     facts = dict.fromkeys(("reserved", "available", *DETAIL, *LIMITS, *TEXTS, "item", "warehouse"), ABSENT)
     names: dict[str, Any] = {f"SHOW_{d.name}": d.codes.show for d in dimensions}
-    names |= {"CODE": Memo(_code), "LEVELS": levels, "LIMITS": items.limits.get if items is not None else None}
-    return Facts(things, facts | known | texts | _limits(items), _keyed(dimensions), _identity(dimensions), names=names)
+    names |= {"CODE": Memo(code_of), "LEVELS": levels, "LIMITS": items.limits.get if items is not None else None}
+    return Facts(
+        things, facts | figures | texts | _limits(items), _keyed(dimensions), _identity(dimensions), names=names
+    )
 
 
-def _code(shown: str) -> str | None:
+def code_of(shown: str) -> str | None:
+    """The code that people write, of one as served keys spell it."""
     return unquote(shown.partition(NONE)[0]) or None
 
 
@@ -109,13 +121,15 @@ def _limit(items: Items, at: int, type_: Type) -> Callable[[Level], str]:
 
 
 def _keyed(dimensions: tuple[Dimension, ...]) -> Callable[[Level], str]:
-    """The codes as served keys spell them, with `/` and `*`, which ids use, encoded too."""
-
     def key(level: Level) -> str:
-        shown = (d.codes.show(i) for d, i in zip(dimensions, level.idents, strict=True))
-        return "/".join(code.replace("/", "%2F").replace("*", "%2A") for code in shown)
+        return "/".join(in_id(d.codes.show(i)) for d, i in zip(dimensions, level.idents, strict=True))
 
     return key
+
+
+def in_id(shown: str) -> str:
+    """A code as served keys spell it, with `/` and `*`, which ids use, encoded too."""
+    return shown.replace("/", "%2F").replace("*", "%2A")
 
 
 def _identity(dimensions: tuple[Dimension, ...]) -> Callable[[Level], dict[str, str]]:

@@ -29,7 +29,7 @@ class Said(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    scope: Literal["level", "item", "detail"]
+    scope: Literal["level", "item", "detail", "order"]
     when: str
     until: str | None = None
     severity: Literal["info", "warning", "critical"] = "warning"

@@ -188,6 +188,16 @@ class Source(_Section):
         return f"onhand.{self.name}.acks"
 
     @property
+    def orders_topic(self) -> str:
+        """What is served of each order, by its number, where the pack has orders.sql."""
+        return f"onhand.{self.name}.orders"
+
+    @property
+    def movements_topic(self) -> str:
+        """Posted movements as events, where the pack has movements.sql."""
+        return f"onhand.{self.name}.movements"
+
+    @property
     def quarantine_topic(self) -> str:
         """Rows that could not be read or mapped, by the log's key."""
         return f"onhand.{self.name}.quarantine"

@@ -11,7 +11,7 @@ from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
 from pipeline.domain.documents import Document
 from pipeline.domain.levels import StockLevels, stock_levels
-from pipeline.rules import compile_rules, load
+from pipeline.rules import Known, compile_rules, load
 from streams.fold import Place, StockFold
 from streams.ledger import Ledger
 from streams.ports import Identity
@@ -66,7 +66,7 @@ def meta(time_ms: int, *, quarantined: bool = False) -> dict[str, str]:
 def alerts_of(levels: StockLevels, time_ms: int) -> list[Alert]:
     """What opens with these levels."""
     changed = [level for level in levels.levels.values() if len(level.idents) == 2]
-    book = AlertBook(compile_rules(load(), levels))
+    book = AlertBook(compile_rules(load(), Known(levels)))
     book.epoch = EPOCH
     return book.evaluate(changed, Place(OFFSET, Position(0x23AD468), time_ms))
 

@@ -10,7 +10,7 @@ from pipeline.domain.alert_start import reconcile
 from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
 from pipeline.domain.levels import StockLevels, stock_levels
-from pipeline.rules import compile_rules, load
+from pipeline.rules import Known, compile_rules, load
 from tests.domain.test_levels import View, row
 
 EPOCH = 1_795_387_656
@@ -33,7 +33,7 @@ class Site:
         rules = [r for r in load(*([tmp_path / "alerts.toml"] if toml else [])) if toml == "" or not r.is_shipped]
         rules = [r for r in rules if toml or r.rule.kind == "negative_available"]
         self.levels: StockLevels = stock_levels("stock", view or View(), "stock")
-        self.book = AlertBook(compile_rules(rules, self.levels))
+        self.book = AlertBook(compile_rules(rules, Known(self.levels)))
         self.book.epoch = EPOCH
 
     def take(self, offset: int, *rows: Any, seconds: int | None = None) -> list[Alert]:

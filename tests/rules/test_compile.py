@@ -10,7 +10,7 @@ from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
 from pipeline.domain.items import Items
 from pipeline.domain.levels import Group, stock_levels
-from pipeline.rules import compile_rules, load
+from pipeline.rules import Known, compile_rules, load
 from tests.domain.test_alerts import Cut
 from tests.domain.test_levels import Amount, View
 
@@ -27,7 +27,7 @@ class Site:
             "stock", View(keys=KEYS, amounts=(Amount("on_hand", 2), Amount("reserved", 2))), reserved
         )
         self.items = Items(ITEMS, self.levels) if with_items else None
-        self.book = AlertBook(compile_rules(load(path / "alerts.toml"), self.levels, self.items))
+        self.book = AlertBook(compile_rules(load(path / "alerts.toml"), Known(self.levels, self.items)))
         self.offset = 0
 
     def take(self, *stock: Group, items: tuple[Group, ...] = ()) -> list[Alert]:

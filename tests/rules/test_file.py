@@ -7,10 +7,10 @@ import pytest
 from pipeline.domain.errors import PackError
 from pipeline.domain.items import Items
 from pipeline.domain.levels import stock_levels
-from pipeline.rules import RuleText, compile_rules, load, unable
+from pipeline.rules import Known, RuleText, compile_rules, load, unable
 from tests.domain.test_levels import Amount, View
 
-SHIPPED = {"negative_on_hand", "negative_available", "below_safety", "item_below_safety"}
+SHIPPED = {"negative_on_hand", "negative_available", "below_safety", "item_below_safety", "over_issue", "shortage"}
 GOOD = '[low]\nscope = "level"\nwhen = "on_hand < 10"\n'
 
 
@@ -83,7 +83,7 @@ def test_conditions_are_the_mapping_engines(tmp_path: Path, when: str, place: st
     rules = loaded(tmp_path, f'[low]\nscope = "level"\n{when}\n{other}').values()
     levels = stock_levels("stock", View(), "stock")
     with pytest.raises(PackError) as error:
-        compile_rules(list(rules), levels)
+        compile_rules(list(rules), Known(levels))
     assert says in error.value.what
     assert error.value.where == f"{tmp_path}/0.toml:{place}", error.value.what
     assert fix in error.value.fix
@@ -105,17 +105,17 @@ def test_what_the_pack_does_not_yield_is_said_of_a_sites_own_rules(tmp_path: Pat
         when = "available < 0"
     """
     rules, levels = list(loaded(tmp_path, toml).values()), stock_levels("stock", View(), "none")
-    assert unable(rules, levels) == {"low": "item_group", "stale": "available"}
-    (scope,) = compile_rules(rules, levels)
+    assert unable(rules, Known(levels)) == {"low": "item_group", "stale": "available"}
+    (scope,) = compile_rules(rules, Known(levels))
     assert {rule.kind for rule in scope.rules} == {"any", "either", "negative_on_hand"}
 
 
 def test_the_example_of_a_factory_compiles() -> None:
     rules = load(Path(__file__).parents[2] / "examples" / "alerts" / "alerts.toml")
     levels = stock_levels("stock", View(), "stock")
-    kinds = {rule.kind for scope in compile_rules(rules, levels) for rule in scope.rules}
+    kinds = {rule.kind for scope in compile_rules(rules, Known(levels)) for rule in scope.rules}
     assert kinds == {"negative_on_hand", "negative_on_line", "negative_available", "negative_bin", "motor_shortage"}
-    assert unable(rules, levels) == {"item_below_safety": "safety_stock"}
+    assert unable(rules, Known(levels)) == {"item_below_safety": "safety_stock"}
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:

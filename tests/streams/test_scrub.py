@@ -11,6 +11,7 @@ import redis
 
 from infra.stack.redis import Redis as Server
 from pipeline import telemetry
+from pipeline.adapters.debezium import LogReader
 from pipeline.adapters.redis import GONE_SECONDS, Projection, version
 from pipeline.domain.errors import RefusedError
 from pipeline.domain.levels import stock_levels
@@ -26,23 +27,28 @@ SERVER = "onhand.small"
 Hand = Callable[["Site"], Any]
 
 
+def new_fold(prefix: str) -> StockFold:
+    engine = compiled()
+    levels = stock_levels(prefix, engine.views["stock"], "stock")
+    return StockFold(engine, levels, LogReader(SERVER, engine.tables))
+
+
 class Site:
     """A worker without Kafka: a log, its publisher on a real Redis, and the scrub."""
 
-    def __init__(self, url: str, rate: int = 1000) -> None:
-        from pipeline.adapters.debezium import LogReader
-
+    def __init__(
+        self, url: str, rate: int = 1000, fold: Callable[[str], StockFold] = new_fold, feeds: Any = None
+    ) -> None:
         self.prefix = f"scrub{next(_numbers)}"
         self.redis = redis.Redis.from_url(url, decode_responses=True)
-        engine = compiled()
-        levels = stock_levels(self.prefix, engine.views["stock"], "stock")
-        self.fold = StockFold(engine, levels, LogReader(SERVER, engine.tables))
+        self.fold = fold(self.prefix)
         self.projection = Projection(url, self.prefix, EPOCH, None, lambda: None)
         self.log = Log().begun()
         self.ledger = Ledger(replay_until=3)
         self.publisher = Publisher(
-            ME, self.fold, self.projection, ledger=self.ledger, alerts=Topic(), notes=Notes(), now=lambda: 10.0
-        )
+            ME, self.fold, self.projection, ledger=self.ledger, alerts=Topic(), notes=Notes(), now=lambda: 10.0,
+            feeds=feeds(self.fold) if feeds else None,
+        )  # fmt: skip
         self.scrub = Scrub(self.prefix, self.fold, rate, now=lambda: 10.0)
         self.runner = asyncio.Runner()
         self.n = 0
