@@ -9,28 +9,25 @@ from itertools import chain
 from typing import Any
 
 from pipeline.adapters.debezium import LogReader
-from pipeline.adapters.quarantine import Noted
-from pipeline.applied import Applied
 from pipeline.domain import change as c
 from pipeline.domain.alert_book import AlertBook
 from pipeline.domain.alerts import Alert
 from pipeline.domain.documents import Document
 from pipeline.domain.items import Items
-from pipeline.domain.levels import StockLevels, stock_levels
-from pipeline.domain.movements import MovementBook, movement_book
-from pipeline.domain.orders import OrderBook, order_book
+from pipeline.domain.levels import StockLevels
+from pipeline.domain.movements import MovementBook
+from pipeline.domain.orders import OrderBook
 from pipeline.domain.quiet import Quiet
 from pipeline.domain.sweeps import Sweeps
 from pipeline.domain.visibility import Visibility
-from pipeline.query import Engine, compile_source
-from pipeline.query.rows import Store
+from pipeline.query import Engine
 from pipeline.query.values import BadValueError
 from pipeline.rules import Known, RuleText, compile_rules, load
 from streams.beside import Movements, Orders
 from streams.place import Place, Record
 from streams.quarantine import Quarantine
 
-__all__ = ["Place", "Record", "StockFold", "new_fold"]
+__all__ = ["Place", "Record", "StockFold"]
 
 
 class StockFold:
@@ -282,29 +279,3 @@ class StockFold:
     def all_documents(self) -> Iterator[Document]:
         """Every live document; what changed until now counts as shown."""
         return chain(self.levels.all_documents(), self.orders.all_documents() if self.orders is not None else ())
-
-
-def new_fold(
-    applied: Applied,
-    topic_prefix: str,
-    swept: Mapping[str, int],
-    store: Store | None = None,
-    noted: Mapping[bytes, Noted | None] | None = None,
-    *,
-    rules: Sequence[RuleText] | None = None,
-) -> StockFold:
-    """An empty fold of an applied source; `swept` and `noted` as noted beside its log, `store` is where rows live.
-
-    `rules`: those of alerts; None = those that come with onhand.
-    """
-    engine = compile_source(applied.mapping_texts, applied.schema, applied.params, store=store)
-    levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
-    reader = LogReader(topic_prefix, engine.tables, has_marks=applied.dialect == "postgres")
-    # rows of a table that was read again for this mapping count from there on
-    known = {t: max(swept.get(t, 0), applied.since.get(t, 0)) for t in {*swept, *applied.since}}
-    views, quarantine = engine.views, Quarantine(engine, reader, noted or {}, applied.epoch)
-    orders = order_book(applied.prefix, views["orders"], levels) if "orders" in views else None
-    movements = movement_book(views["movements"], levels) if "movements" in views else None
-    fold = StockFold(engine, levels, reader, known, quarantine, orders=orders, movements=movements, rules=rules)
-    fold.since = applied.since
-    return fold

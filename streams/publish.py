@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from pipeline.adapters.redis import ATOMIC, Cut, Gap, Projection, version
-from pipeline.domain.alert_start import reconcile
+from pipeline.domain.alert_start import Before, reconcile
 from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
 from pipeline.domain.errors import RefusedError
@@ -16,7 +16,7 @@ from pipeline.domain.health import Effect
 from pipeline.domain.times import iso, milliseconds
 from streams.feeds import Feeds
 from streams.fold import Place, Record, StockFold
-from streams.held import fenced, readable_alerts
+from streams.held import fenced, readable_alerts, told_up_to
 from streams.ledger import Ledger
 from streams.measure import Gauges
 from streams.ports import AlertTopic, Identity, Notes
@@ -127,7 +127,8 @@ class Publisher:
     async def _start(self) -> None:
         await self._projection.start()
         self._held = await self._projection.meta()
-        self._held_offset, self._told = self._usable_offset(), self._told_up_to()
+        self._held_offset = self._usable_offset()
+        self._told = told_up_to(self.ledger.committed_metadata, self.identity.log_epoch)
         self._feeds.movements.begin(self.ledger.committed_metadata, self.identity.log_epoch)
         if not self._held:
             await self._projection.state("replaying")
@@ -160,10 +161,8 @@ class Publisher:
         log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
         self._floor = self._served_before()
         served = readable_alerts(await self._projection.alerts())
-        missed = [a for a in self.fold.events if self._told >= 0]  # what came to pass while no worker ran
-        ids = {alert.id for alert in missed}
-        at_start = reconcile(self.fold.book, await self._alerts.open(), served, self._told, self.fold.place)
-        self.fold.events = missed + [alert for alert in at_start if alert.id not in ids]
+        before = Before(await self._alerts.open(), served, self._told)
+        self.fold.events = reconcile(self.fold.book, self.fold.events, before, self.fold.place)
         self._prev = self._held["v"] if self._held_offset >= 0 else None
         if self._prev is not None:
             await self._feeds.orders.reconcile()
@@ -199,12 +198,6 @@ class Publisher:
         if self._held_offset >= 0:
             seen.append(Position.parse(self._held["position"]))
         return max(seen)
-
-    def _told_up_to(self) -> int:
-        """The offset in this log up to which all alerts were told; -1 where that is not known."""
-        v = self.ledger.committed_metadata.partition(" ")[0]
-        applied_at, _, offset = v.partition(".")
-        return int(offset) if applied_at.isdecimal() and int(applied_at) >= self.identity.log_epoch else -1
 
     # -- publish
 

@@ -26,8 +26,8 @@ from pipeline.rules import rules_of
 from pipeline.settings import Settings, Source
 from streams import failpoints
 from streams.app import Alerts, Notes, Topic, make_app, wire
+from streams.applied_fold import new_fold
 from streams.feeds import Feeds
-from streams.fold import new_fold
 from streams.ledger import Ledger
 from streams.looks import watch
 from streams.measure import Patience

@@ -14,7 +14,8 @@ from pipeline.applied import Applied
 from pipeline.cli.comparison import Both, Comparison
 from pipeline.cli.figures import equal, expected_orders, numbers
 from pipeline.settings import Kafka
-from streams.fold import StockFold, new_fold
+from streams.applied_fold import new_fold
+from streams.fold import StockFold
 
 ERP, ROWS, REDIS = "the ERP against the rows remembered", "rows against levels", "levels against Redis"
 QUARANTINED = "quarantined row"

@@ -7,22 +7,34 @@ from pipeline.domain.alert_book import AlertBook, Episode
 from pipeline.domain.alerts import ALL, RESOLVED, Alert, Cut
 
 
-def reconcile(
-    book: AlertBook, published: Mapping[str, Alert], served: Mapping[str, Alert], told: int, cut: Cut | None
-) -> list[Alert]:
-    """What must still be told, given the alerts that the topic and Redis hold open, by id.
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The alerts that the topic and Redis hold open, by id.
 
-    `told`: the offset up to which everything was told, -1 where that is not known. An episode whose beginning
-    compaction took goes on as it was told; what began before `told` and was not told is of rules that are new, and
-    summed where there is much of it.
+    `told`: the offset up to which everything was told, -1 where that is not known.
+    """
+
+    published: Mapping[str, Alert]
+    served: Mapping[str, Alert]
+    told: int
+
+
+def reconcile(book: AlertBook, missed: Sequence[Alert], before: Before, cut: Cut | None) -> list[Alert]:
+    """What must still be told: what the replay `missed` telling, and what the topic or Redis has otherwise.
+
+    An episode whose beginning compaction took goes on as it was told; what began before `told` and was not told is of
+    rules that are new, and summed where there is much of it.
     """
     if cut is not None:
-        _Start(book, published, told, cut).settle()
+        _Start(book, before.published, before.told, cut).settle()
     book.end_replay()
-    known = dict(served) | dict(published)
+    known = dict(before.served) | dict(before.published)
     ended = [replace(a, state=RESOLVED) for ident, a in known.items() if ident not in book.open]
     # one that ended and opened again may have ended in Redis only
-    return ended + [a for ident, a in book.open.items() if ident not in published or ident not in served]
+    opened = [a for ident, a in book.open.items() if ident not in before.published or ident not in before.served]
+    again = list(missed) if before.told >= 0 else []
+    ids = {alert.id for alert in again}
+    return again + [alert for alert in ended + opened if alert.id not in ids]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """SQL text -> checked tree: only nodes of the grammar, parameters bound, every name resolved against the catalog."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
 from sqlglot import exp, parse
@@ -50,11 +50,11 @@ def parse_query(text: MappingText, catalog: Catalog, params: Params) -> Parsed:
     return Parsed(text, catalog.dialect, _qualify(text, tree, catalog.dialect, tables), tokens, tables)
 
 
-def parse_condition(text: MappingText, dialect: str) -> exp.Expr:
-    """Check the condition of a query of the form SELECT .. FROM .. WHERE condition; its names are not resolved."""
+def parse_condition(text: MappingText, dialect: str, names: Container[str]) -> exp.Expr:
+    """Check the condition of a query of the form SELECT .. FROM .. WHERE condition over columns of these `names`."""
     check_size(text)
     tokens = _tokens(text, dialect)
-    check_spelling(text, dialect, tokens)
+    check_spelling(text, dialect, tokens, names)
     tree = _tree(text, dialect)
     bind(text, tokens, tree, {}, dialect)
     check_nodes(text, tree, dialect)

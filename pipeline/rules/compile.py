@@ -60,7 +60,7 @@ class _Compiled:
 
     def _checked(self, text: MappingText) -> exp.Expr:
         with text.within_reach():
-            tree = parse_condition(text, DIALECT)
+            tree = parse_condition(text, DIALECT, self._facts)
         for node in tree.walk():
             if isinstance(node, exp.CurrentDate | exp.DateToDi | exp.DateToDateStr):
                 text.refuse(node, "an alert looks at no calendar", 'compare facts; for = "2d" waits')

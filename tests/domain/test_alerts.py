@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pipeline.domain.alert_book import AlertBook
-from pipeline.domain.alert_start import reconcile
+from pipeline.domain.alert_start import Before, reconcile
 from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
 from pipeline.domain.levels import StockLevels, stock_levels
@@ -42,7 +42,7 @@ class Site:
 
     def reconcile(self, published: Sequence[Alert], served: Sequence[Alert], told: int) -> list[Alert]:
         by_id = [{a.id: a for a in some} for some in (published, served)]
-        return reconcile(self.book, by_id[0], by_id[1], told, Cut(99, Position(99), 99_000))
+        return reconcile(self.book, [], Before(*by_id, told), Cut(99, Position(99), 99_000))
 
 
 def said(events: Sequence[Alert]) -> list[tuple[str, str]]:

@@ -103,7 +103,7 @@ def test_who_took_note_is_shown_and_outlives_the_worker(ruled: Source) -> None:
 
     ruled.sql.execute("UPDATE quant SET quantity = 0 WHERE item_id = 1")
     ruled.wait_until_served()
-    alert = next(a for a in listed() if a["item"] == "I1")
+    alert = next(a for a in listed() if a.get("item") == "I1")
     assert (alert["severity"], alert["department"], alert["acked"]) == ("info", "仓库", None)
     stem = alert["id"].rpartition("/")[0]
     done = ruled.onhand("alerts", "ack", stem, "--note", "counted again on Friday")
@@ -112,7 +112,7 @@ def test_who_took_note_is_shown_and_outlives_the_worker(ruled: Source) -> None:
     ruled.start_worker()
     wait_for(lambda: ruled.meta().get("state") == "live", "live again")
     ruled.wait_until_served()
-    after = next(a for a in listed() if a["item"] == "I1")
+    after = next(a for a in listed() if a.get("item") == "I1")
     assert (after["id"], after["note"]) == (alert["id"], "counted again on Friday")
     assert after["by"]
     assert after["acked"]
