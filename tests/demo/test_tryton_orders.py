@@ -20,7 +20,7 @@ from pipeline.domain.change import Position
 from tests.e2e.source import wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600), pytest.mark.filterwarnings("default")]  # not our warnings
-ORDERS = 5
+ORDERS = 200
 BILL = {"RIM-622": 1.0, "HUB-F": 1.0, "SPOKE-290": 32.0, "NIPPLE-12": 32.0, "TAPE-25": 2.0, "GREASE": 0.01}
 PLACES = {"RIM-622": "A-1", "HUB-F": "A-2", "SPOKE-290": "B-1", "NIPPLE-12": "B-1", "TAPE-25": "A-1", "GREASE": "B-2"}
 FIGURES = ("required", "issued", "returned", "reserved", "open", "over")
