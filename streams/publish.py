@@ -153,7 +153,6 @@ class Publisher:
             self.fold.documents()  # all that was folded is served already
         self.fold.end_replay()
         self.live = True
-        self._feeds.movements.live()
         log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
         self._floor = self._served_before()
         served = readable_alerts(await self._projection.alerts())

@@ -192,7 +192,7 @@ def test_verify_finds_a_falsified_order_and_has_it_mended(source: Source) -> Non
     source.stop_worker()
     before = source.redis.hget(key, "lines")
     source.redis.hset(key, "lines", before.replace('"required":"', '"required":"7'))
-    done = source.onhand("verify", "-o", "json", "--timeout", "20s")
+    done = source.onhand("verify", "-o", "json", "--timeout", "5s")
     assert done.returncode == 10, done.stderr
     found = json.loads(done.stdout)
     assert {row["key"] for row in found} == {key}
