@@ -32,17 +32,21 @@ class Orders:
 
 
 class Movements:
-    """The answer of the movement query, and the events that came of it after the offset `told`; None = not yet any."""
+    """The answer of the movement query, and the events that came of it after the offset `told`."""
 
     def __init__(self, book: MovementBook, engine: Engine) -> None:
         self.events: list[Movement] = []
-        self.told: int | None = None
+        self.told = -1
         self._book, self._view = book, engine.views["movements"]
         self._open: list[tuple[Change, int]] = []
 
     def skip(self) -> None:
         """What changed in the rows is no event: a snapshot read them, or they ended without a delete of their own."""
         self._book.take(self._view.drain())
+
+    def begin_after(self, offset: int) -> None:
+        """What came before an offset is no event: tables were read again for this mapping, and that was over there."""
+        self.events, self.told = [], max(self.told, offset)
 
     def open(self) -> None:
         """Look at what changed while levels are as they were before it."""
@@ -52,7 +56,7 @@ class Movements:
     def close(self, place: Place, epoch: int) -> None:
         """Tell what changed, now that levels are as they are after it. `epoch`: of the log."""
         changes, self._open = self._open, []
-        if self.told is None or place.offset <= self.told:
+        if place.offset <= self.told:
             return
         at = {"position": str(place.position), "committed": iso(place.time_ms)}
         for n, (change, before) in enumerate(changes):

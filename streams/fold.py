@@ -141,6 +141,8 @@ class StockFold:
                 self._begin_epoch(record.offset, int(change.value["epoch"]), at)
             case c.Control(kind="mapping"):
                 self.applied_at = int(change.value["applied_at"])
+                if self.since and self.movements is not None:
+                    self.movements.begin_after(record.offset)
             case _:
                 pass
 

@@ -1,7 +1,7 @@
 """Movements on their way to readers: into Redis with the cut they are of, then to their topic, then the offset.
 
-What a worker that died had not told is found by the next in the log: events after the last commit are told again, with
-the same ids. Redis leaves out those it has.
+What a worker that died had not told is found by the next in the log: events after the last commit are told again, all
+since the snapshot where there was none, with the same ids. Redis leaves out those it has.
 """
 
 from collections.abc import Sequence
@@ -21,16 +21,10 @@ class MovementFeed:
         self._movements, self._topic = movements, topic
         self._untold: list[Movement] = []
 
-    def begin(self, committed: str, epoch: int) -> None:
-        """A replay begins; `committed` is what was noted with the last commit, `epoch` when the log was begun."""
-        applied_at, _, offset = committed.partition(" ")[0].partition(".")
-        if self._movements is not None and offset and int(applied_at) >= epoch:
-            self._movements.told = int(offset)
-
-    def live(self) -> None:
-        """From now on every event is told; where none was ever committed, they begin here."""
-        if self._movements is not None and self._movements.told is None:
-            self._movements.told = -1
+    def begin(self, told: int) -> None:
+        """A replay begins; `told` is the offset up to which all was told, -1 where that is not known."""
+        if self._movements is not None and told >= 0:
+            self._movements.told = told
 
     def take(self) -> Sequence[Movement]:
         """The events of a cut that is being made."""

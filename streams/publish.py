@@ -52,16 +52,14 @@ class Publisher:
         self._gauges = Gauges(identity.name, now)
         self.live = False
         fold.closing = self._closing
-        self._held: dict[str, str] = {}
+        self._held, self._served = dict[str, str](), dict[str, str]()
         self._held_offset = self._told = -1
         self._floor = Position(0)
         self._effect: Effect = ""
         self._first: tuple[int, bytes | None] = (0, None)
         self._prev: str | None = None
-        self._cuts: list[Cut] = []
-        self._untold: list[Alert] = []
+        self._cuts, self._untold = list[Cut](), list[Alert]()
         self._sending: asyncio.Task[None] | None = None
-        self._served: dict[str, str] = {}
         self._turn = asyncio.Lock()
 
     async def take(self, records: list[Record]) -> None:
@@ -129,7 +127,7 @@ class Publisher:
         self._held = await self._projection.meta()
         self._held_offset = self._usable_offset()
         self._told = told_up_to(self.ledger.committed_metadata, self.identity.log_epoch)
-        self._feeds.movements.begin(self.ledger.committed_metadata, self.identity.log_epoch)
+        self._feeds.movements.begin(self._told)
         if not self._held:
             await self._projection.state("replaying")
         self._gauges.state("replaying")
@@ -157,11 +155,9 @@ class Publisher:
             self.fold.documents()  # all that was folded is served already
         self.fold.end_replay()
         self.live = True
-        self._feeds.movements.live()
         log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
         self._floor = self._served_before()
-        served = readable_alerts(await self._projection.alerts())
-        before = Before(await self._alerts.open(), served, self._told)
+        before = Before(await self._alerts.open(), readable_alerts(await self._projection.alerts()), self._told)
         self.fold.events = reconcile(self.fold.book, self.fold.events, before, self.fold.place)
         self._prev = self._held["v"] if self._held_offset >= 0 else None
         if self._prev is not None:

@@ -25,8 +25,8 @@ class Quarantine:
     """One source's rows in quarantine; `noted` by workers before this one, `epoch` of its log.
 
     `rows` are by log key, in the log's order. `stock` and `orders` say which result rows are degraded: by the id of the
-    row in quarantine and why it is there. `untold` are records for their topic, `ended` the keys whose rows are right
-    again, by the offset at which they became so.
+    row in quarantine and why it is there; `is_felt`: some are. `untold` are records for their topic, `ended` the keys
+    whose rows are right again, by the offset at which they became so.
     """
 
     def __init__(self, engine: Engine, reader: LogReader, noted: Mapping[bytes, Noted | None], epoch: int) -> None:
@@ -35,7 +35,7 @@ class Quarantine:
         self.orders = Marks(engine, "orders") if "orders" in engine.views else None
         self.untold: list[tuple[bytes, bytes | None]] = []
         self.ended: dict[bytes, int] = {}
-        self.stale, self.open = False, 0
+        self.stale, self.is_felt, self.open = False, False, 0
         self._all = [self.stock] if self.orders is None else [self.stock, self.orders]
         self._reader, self._epoch = reader, epoch
         self._noted = dict(noted)
@@ -49,11 +49,6 @@ class Quarantine:
     def whole(self) -> bool:
         """It is not known which of them are."""
         return self.stock.whole
-
-    @property
-    def is_felt(self) -> bool:
-        """Something is degraded."""
-        return any(marks.reasons or marks.whole for marks in self._all)
 
     def __len__(self) -> int:
         return self.open
@@ -166,6 +161,7 @@ class Quarantine:
             self.stale = False
             for marks in self._all:
                 marks.look((held for held in self.rows.values() if not held.dropped), whole=self.open > MOST)
+            self.is_felt = any(marks.reasons or marks.whole for marks in self._all)
 
 
 def _restore(found: c.Salvaged, noted: Noted) -> None:

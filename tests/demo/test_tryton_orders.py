@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 
@@ -18,8 +19,8 @@ from infra.stack.site import DOWNLOADS
 from pipeline.domain.change import Position
 from tests.e2e.source import wait_for
 
-pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]  # Tryton's warnings are not ours
-ORDERS = 40
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600), pytest.mark.filterwarnings("default")]  # not our warnings
+ORDERS = 200
 BILL = {"RIM-622": 1.0, "HUB-F": 1.0, "SPOKE-290": 32.0, "NIPPLE-12": 32.0, "TAPE-25": 2.0, "GREASE": 0.01}
 PLACES = {"RIM-622": "A-1", "HUB-F": "A-2", "SPOKE-290": "B-1", "NIPPLE-12": "B-1", "TAPE-25": "A-1", "GREASE": "B-2"}
 FIGURES = ("required", "issued", "returned", "reserved", "open", "over")
@@ -133,8 +134,6 @@ def workshop(stack: Stack) -> tuple[Workshop, Path, str]:
 def test_coverage_is_what_tryton_says_of_a_few_hundred_orders(
     stack: Stack, workshop: tuple[Workshop, Path, str]
 ) -> None:
-    import psycopg
-
     people, settings, url = workshop
     attach.apply(settings)
     server = redis.Redis.from_url(stack.redis.url, decode_responses=True)
@@ -144,7 +143,7 @@ def test_coverage_is_what_tryton_says_of_a_few_hundred_orders(
         foreman.work(ORDERS)
         with psycopg.connect(url) as erp:
             [(end,)] = erp.execute("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn").fetchall()
-        wait_for(lambda: Position.parse(server.hget("stock:meta", "position") or "0/0").order >= end, "all served", 120)
+        wait_for(lambda: Position.parse(server.hget("stock:meta", "position") or "0/0").order >= end, "all served", 300)
         expected = by_tryton([people._documents[name] for name in foreman.names])
         assert len({number for number, _ in expected}) == ORDERS
         assert by_onhand(server) == expected

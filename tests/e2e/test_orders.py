@@ -3,7 +3,9 @@
 import json
 import random
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -127,47 +129,77 @@ def told(source: Source) -> dict[str, dict[str, Any]]:
 def test_orders_are_what_sql_says_after_a_load_with_kills(source: Source) -> None:
     with Writers(source), Shop(source) as shop:
         for kills in (1, 2, 3):
-            wait_for(lambda n=kills: shop.booked > 150 * n, "a shop at work", 120)
+            wait_for(lambda n=kills: shop.booked > 60 * n, "a shop at work", 300)
             source.kill_worker()
             source.start_worker()
-        wait_for(lambda: shop.booked > 700, "a shop at work", 120)
-    source.wait_until_served()
+        wait_for(lambda: shop.booked > 250, "a shop at work", 300)
+    source.wait_until_served(300)
     assert figures(served(source)) == by_sql(source)
     source.verify()
 
 
+def events(source: Source) -> list[dict[str, str]]:
+    """All that the topic holds, each event once; told again, it says the same."""
+    settings, found = Kafka(bootstrap_servers=source.stack.kafka.bootstrap), dict[str, dict[str, str]]()
+
+    def take(record: Any) -> None:
+        event = json.loads(record.value)
+        assert found.setdefault(event["id"], event) == event
+
+    kafka.replay(settings, f"onhand.{source.name}.movements", take)
+    assert list(found) == sorted(found)
+    return list(found.values())
+
+
+def test_events_add_up_to_what_is_posted_and_none_is_lost_by_kills(source: Source) -> None:
+    source.wait_until_served(300)
+    rows = source.sql.execute("SELECT id::text, -quantity FROM booking WHERE posted").fetchall()
+    streamed = [fields for _, fields in source.redis.xrange(f"{source.prefix}:movements")]
+    told = wait_for(
+        lambda: (found := events(source)) and found[-1] == streamed[-1] and found, "the last event told", 300
+    )
+    added: dict[str, Decimal] = defaultdict(Decimal)
+    for event in told:
+        added[event["line"]] += Decimal(event["qty"])
+    posted = {line for line, _ in rows}
+    assert {line: n for line, n in added.items() if line in posted} == dict(rows)
+    assert not any(n for line, n in added.items() if line not in posted)
+    assert streamed == told[-len(streamed) :]
+    assert len(streamed) == len(told), "fewer than Redis keeps"
+
+
 def test_the_topic_holds_what_redis_holds(source: Source) -> None:
-    source.wait_until_served()
+    source.wait_until_served(300)
     documents = served(source)
     expected = {no: d | {"lines": json.loads(d["lines"])} for no, d in documents.items()}
     wait_for(lambda: told(source) == expected, "the orders told")
 
 
 def test_a_replay_into_an_empty_redis_is_byte_equal(source: Source) -> None:
-    source.wait_until_served()
+    source.wait_until_served(300)
     before = served(source)
     source.kill_worker()
     source.redis.flushall()
     source.start_worker()
-    wait_for(lambda: source.meta().get("state") == "live", "projected anew")
+    wait_for(lambda: source.meta().get("state") == "live", "projected anew", 300)
     assert served(source) == before
 
 
 def test_verify_finds_a_falsified_order_and_has_it_mended(source: Source) -> None:
     key = f"{source.prefix}:order:WO-1"
     source.sql.execute("UPDATE work_order SET number = 'WO-1' WHERE id = 1")
-    source.wait_until_served()
+    source.wait_until_served(300)
     source.stop_worker()
     before = source.redis.hget(key, "lines")
     source.redis.hset(key, "lines", before.replace('"required":"', '"required":"7'))
-    done = source.onhand("verify", "-o", "json", "--timeout", "20s")
+    done = source.onhand("verify", "-o", "json", "--timeout", "5s")
     assert done.returncode == 10, done.stderr
     found = json.loads(done.stdout)
     assert {row["key"] for row in found} == {key}
     assert {row["field"] for row in found} == {f"line {n} required" for n in range(1, 5)}
     assert {row["differs"] for row in found} == {"levels against Redis"}
     source.start_worker()
-    wait_for(lambda: source.meta().get("state") == "live", "live again")
+    wait_for(lambda: source.meta().get("state") == "live", "live again", 300)
     mended = source.onhand("verify", "--repair", "--timeout", "60s")
     assert mended.returncode == 0, mended.stderr
     assert source.redis.hget(key, "lines") == before
@@ -179,6 +211,8 @@ def test_the_command_shows_an_order(source: Source) -> None:
     assert json.loads(done.stdout) == json.loads(served(source)[number]["lines"])
     assert f"order {number}: status " in done.stderr
     assert "required" in source.onhand("order", number).stdout
+    booked = json.loads(source.onhand("movements", "--order", number, "--last", "3", "-o", "json").stdout)
+    assert {event["order_no"] for event in booked} <= {number}
     nothing = source.onhand("order", "no-such-order")
     assert (nothing.returncode, nothing.stdout) == (2, "")
     assert "no order 'no-such-order' is served" in nothing.stderr

@@ -79,7 +79,7 @@ FIRST = [item(1, "A"), item(2, "B"), place(1, "x", "W1"), quant(1, 1, 1, 5)]
 @pytest.fixture
 def log() -> Log:
     log = Log().begun()
-    log.transaction(1, [*FIRST, booking(1, "-1.00")])
+    log.transaction(1, FIRST)
     return log
 
 
@@ -89,7 +89,6 @@ def said(events: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
 
 def test_an_event_is_of_one_cut_with_its_stock(log: Log) -> None:
     worker = MovementWorker(log).take()
-    assert worker.events.told == [], "what was booked before the first worker was live is no event"
     log.transaction(2, [booking(2, "-2.00"), quant(1, 1, 1, 3)])
     [cut] = worker.take().redis.cuts
     [event] = cut.movements
@@ -138,6 +137,23 @@ def test_what_a_worker_that_died_had_not_told_is_told_with_the_same_id(log: Log)
     assert [m.id for m in after.redis.cuts[-1].movements] == [sent.id], "Redis leaves out what it has"
 
 
+def test_a_worker_that_died_before_its_first_commit_loses_nothing(log: Log) -> None:
+    log.transaction(2, [booking(2, "-2.00")])
+    told = MovementWorker(log).take().events.told
+    after = MovementWorker(log).again(committed="")
+    log.transaction(3, [booking(3, "-3.00")])
+    assert said(after.take().events.told) == [*said(told), ("posted", "3", "-3.00")]
+
+
+def test_rows_read_again_for_another_mapping_are_no_events(log: Log) -> None:
+    log.transaction(2, [booking(2, "-2.00")])
+    log.control("mapping", applied_at=LOG_EPOCH + 5)
+    log.transaction(3, [booking(3, "-3.00")])
+    worker = MovementWorker(log)
+    worker.fold.since = {"public.booking": 4}
+    assert said(worker.take().events.told) == [("posted", "3", "-3.00")]
+
+
 def test_what_happened_while_no_worker_ran_is_told(log: Log) -> None:
     worker = MovementWorker(log).take()
     log.transaction(2, [booking(2, "-2.00")])
@@ -161,7 +177,7 @@ def test_a_snapshot_raises_no_event(log: Log) -> None:
 @pytest.fixture
 def site(redis_server: Server) -> Iterator[Site]:
     site = Site(redis_server.url, fold=new_fold, feeds=lambda fold: Feeds(movements=MovementFeed(fold.movements)))
-    site.book(*FIRST, booking(1, "-1.00"))
+    site.book(*FIRST)
     yield site
     site.close()
 
