@@ -3,6 +3,6 @@
 import subprocess
 import sys
 
-for name in sys.argv[1:] or ("engine", "rows", "worker", "verify"):
+for name in sys.argv[1:] or ("engine", "rows", "alerts", "worker", "verify"):
     print(f"== bench.{name}", flush=True)
     subprocess.run([sys.executable, "-m", f"bench.{name}"], check=True)

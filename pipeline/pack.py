@@ -38,6 +38,11 @@ class Pack:
     params: Mapping[str, Any]
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """What it has queries for."""
+        return tuple(text.kind for text in self.texts)
+
+    @property
     def dialect(self) -> str:
         """postgres, mysql, tsql or oracle."""
         return self.manifest.dialect
@@ -99,6 +104,17 @@ def folder_of(reference: str) -> Path:
         return folder
     there = f"{folder} holds no {MANIFEST}" if "/" in reference else f"there is no pack {reference!r}"
     raise UsageError(there, f"write pack = one of {', '.join(known())}, or the path of a folder with a {MANIFEST}")
+
+
+def beside(reference: str, name: str) -> list[Path]:
+    """The files of this name in a pack and those that it extends, the lowest first; none of a pack that is not here."""
+    try:
+        folder = folder_of(reference)
+    except UsageError:
+        return []
+    base = parse(folder / MANIFEST).get("extends")
+    below = beside(base, name) if isinstance(base, str) and base != reference else []
+    return [*below, *([folder / name] if (folder / name).is_file() else [])]
 
 
 def manifest_of(folder: Path, above: tuple[Path, ...] = ()) -> Manifest:

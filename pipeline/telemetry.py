@@ -1,13 +1,14 @@
 """Every metric's name and labels, once. Base units, `source` on all but the process's own, never an item."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from collections.abc import Iterable
 
-from pipeline.domain.alerts import NEGATIVE as NEGATIVE_AVAILABLE
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 STATES = ("replaying", "snapshot", "live", "applying", "rebuilding", "degraded", "stale")
 _SOURCE = ("source",)
+_RULE = ("kind", "severity", "department")
 _BUCKETS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 
 
@@ -29,8 +30,8 @@ FOREIGN_KINDS = ("changed", "missing", "expiring", "ghost", "negative", "alert",
 REDIS_FOREIGN = _counter("redis_foreign_keys_total", "Keys in Redis that were not what we wrote, mended.", "kind")
 SCRUBBED = _counter("redis_scrubbed_keys_total", "Keys in Redis compared with what the worker remembers.")
 SCRUB_FINISHED = _gauge("redis_scrub_finished_timestamp_seconds", "When all keys had been compared once more.")
-ALERTS_RAISED = _counter("alerts_raised_total", "Alerts that opened.", "kind")
-ALERTS_OPEN = _gauge("alerts_open", "Alerts open now.", "kind")
+ALERTS_RAISED = _counter("alerts_raised_total", "Alerts that opened.", *_RULE)
+ALERTS_OPEN = _gauge("alerts_open", "What alerts are open of now, those within sums too.", *_RULE)
 AS_OF = _gauge("feed_as_of_timestamp_seconds", "Source time up to which readers see everything.")
 STATE = _gauge("worker_state", "1 for the state the worker is in.", "state")
 OFFSET = _gauge("log_offset", "Offset of the last record folded.")
@@ -69,12 +70,16 @@ VISIBLE = Histogram(
 )
 
 
-def begin(source: str) -> None:
-    """Let what a worker counts begin at 0: an increase from nothing to 1 would be no increase to Prometheus."""
+def begin(source: str, rules: Iterable[tuple[str, str, str]]) -> None:
+    """Let what a worker counts begin at 0: an increase from nothing to 1 would be no increase to Prometheus.
+
+    `rules`: kind, severity and department of each.
+    """
     for counter in (RECORDS, TRANSACTIONS, PUBLISHED, REDIS_RETRIES, SCRUBBED, RESTARTS):
         counter.labels(source)
     for kind in FOREIGN_KINDS:
         REDIS_FOREIGN.labels(source, kind)
-    ALERTS_RAISED.labels(source, NEGATIVE_AVAILABLE)
+    for rule in rules:
+        ALERTS_RAISED.labels(source, *rule)
     REDIS_WAITING.labels(source)
     VISIBLE.labels(source)

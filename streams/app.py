@@ -68,14 +68,30 @@ class Alerts:
         """The alerts it holds open, by id."""
         held = await asyncio.to_thread(kafka.latest, self._settings, self._topic)
         alerts = (Alert.from_dict(msgspec.json.decode(value)) for value in held.values())
-        return {a.id: a for a in alerts if a.state == "open"}
+        return {a.id: a for a in alerts if a.is_open}
 
     async def tell(self, events: list[Alert]) -> None:
         """Write events; returns when they are acknowledged."""
-        for a in events:
-            await self._app.producer.send_and_wait(
-                self._topic, a.id.encode(), msgspec.json.encode(a.to_dict()), 0, None, None
-            )
+        records = ((a.id.encode(), msgspec.json.encode(a.to_dict())) for a in events)
+        sent = [await self._app.producer.send(self._topic, key, value, 0, None, None) for key, value in records]
+        await asyncio.gather(*sent)
+
+
+class Topic:
+    """A topic of orders or of movements."""
+
+    def __init__(self, app: Any, settings: Kafka, topic: str) -> None:
+        self._app, self._settings, self._topic = app, settings, topic
+
+    async def held(self) -> dict[bytes, bytes]:
+        """The newest value of each key that has one."""
+        latest = await asyncio.to_thread(kafka.latest, self._settings, self._topic)
+        return {key: value for key, value in latest.items() if value is not None}
+
+    async def tell(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Write records, None = gone; returns when all are acknowledged."""
+        sent = [await self._app.producer.send(self._topic, k, v, 0, None, None) for k, v in records]
+        await asyncio.gather(*sent)
 
 
 class Notes:

@@ -4,42 +4,30 @@ bytes -> `adapters.debezium` -> the generated fold -> at a transaction's end: `d
 `domain.alerts`. Replay and live are the same path.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
 
 from pipeline.adapters.debezium import LogReader
-from pipeline.adapters.quarantine import Noted
-from pipeline.applied import Applied
 from pipeline.domain import change as c
-from pipeline.domain.alerts import Alert, AlertBook
-from pipeline.domain.levels import StockLevels, stock_levels
+from pipeline.domain.alert_book import AlertBook
+from pipeline.domain.alerts import Alert
+from pipeline.domain.documents import Document
+from pipeline.domain.items import Items
+from pipeline.domain.levels import StockLevels
+from pipeline.domain.movements import MovementBook
+from pipeline.domain.orders import OrderBook
 from pipeline.domain.quiet import Quiet
 from pipeline.domain.sweeps import Sweeps
 from pipeline.domain.visibility import Visibility
-from pipeline.query import Engine, compile_source
-from pipeline.query.rows import Store
+from pipeline.query import Engine
 from pipeline.query.values import BadValueError
+from pipeline.rules import Known, RuleText, compile_rules, load
+from streams.beside import Movements, Orders
+from streams.place import Place, Record
 from streams.quarantine import Quarantine
 
-
-class Record(Protocol):
-    """A record as a Kafka client fetched it."""
-
-    key: bytes | None
-    value: bytes | None
-    offset: int
-
-
-class Place(NamedTuple):
-    """A consistent cut: the offset of its END, and the source's position and commit time there.
-
-    `quiet`: there was none, and the source was found idle.
-    """
-
-    offset: int
-    position: c.Position
-    time_ms: int
-    quiet: bool = False
+__all__ = ["Place", "Record", "StockFold"]
 
 
 class StockFold:
@@ -52,9 +40,15 @@ class StockFold:
         reader: LogReader,
         swept: Mapping[str, int] | None = None,
         quarantine: Quarantine | None = None,
+        *,
+        orders: OrderBook | None = None,
+        movements: MovementBook | None = None,
+        rules: Sequence[RuleText] | None = None,
     ) -> None:
-        self.engine, self.levels = engine, levels
-        self.book = AlertBook(levels)
+        self.engine, self.levels, self.orders = engine, levels, orders
+        self.items = Items(engine.views["items"], levels) if "items" in engine.views else None
+        known = Known(levels, self.items, orders)
+        self.book = AlertBook(compile_rules(load() if rules is None else rules, known))
         self.visibility = Visibility(marks=lambda table: engine.store.marks(table.name))
         self.sweeps = Sweeps(swept or {}, engine.tables, lambda name: engine.store.marks(f"{name} since its sweep"))
         self._quiet = Quiet()
@@ -72,7 +66,11 @@ class StockFold:
         self.since: Mapping[str, int] = {}
         """Offsets below which a table's rows were captured for an earlier mapping: what cannot be read there is old."""
         self._read, self._view, self._rows = reader.read, engine.views["stock"], 0
-        self._unserved = [view for kind, view in engine.views.items() if kind != "stock"]
+        marks = self.quarantine.orders
+        self._orders = Orders(orders, engine, marks) if orders is not None and marks is not None else None
+        self.movements = Movements(movements, engine) if movements is not None else None
+        served = {"stock", "items", self._orders and "orders", self.movements and "movements"}
+        self._unserved = [view for kind, view in engine.views.items() if kind not in served]
 
     @property
     def rows(self) -> int:
@@ -134,6 +132,8 @@ class StockFold:
                 self._heartbeat(record.offset, change.time_ms)
             case c.Control(kind="day"):
                 self.today = max(self.today, str(change.value["date"]))
+                if self.orders is not None:
+                    self.orders.turn(self.today)
                 self.engine.set_today(self.today)
                 self.quarantine.stale = True
             case c.Control(kind="epoch"):
@@ -141,6 +141,8 @@ class StockFold:
                 self._begin_epoch(record.offset, int(change.value["epoch"]), at)
             case c.Control(kind="mapping"):
                 self.applied_at = int(change.value["applied_at"])
+                if self.since and self.movements is not None:
+                    self.movements.begin_after(record.offset)
             case _:
                 pass
 
@@ -152,6 +154,7 @@ class StockFold:
     def _begin_epoch(self, offset: int, epoch: int, at: c.Position) -> None:
         """All rows are read anew: none from before counts, and nothing is shown until the new ones are complete."""
         self.epoch, self.place, self._rows = epoch, None, 0
+        self.book.epoch = epoch
         self.visibility.begin(at)
         self.quarantine.clear(offset)
         for table in self.engine.tables.values():
@@ -215,6 +218,8 @@ class StockFold:
         for name, below in self._older.items():
             self.sweeps.note(name, below)
             self.quarantine.sweep(name, below, offset)
+        if self.movements is not None:
+            self.movements.skip()
         self._close(offset, time_ms)
 
     def end_replay(self) -> None:
@@ -239,35 +244,44 @@ class StockFold:
             self.quarantine.sweep(name, below, offset)
         for name, seen in self.sweeps.end().items():
             self.engine.tables[name].keep_only(seen)
+        if self.movements is not None:
+            self.movements.skip()
 
     def _close(self, offset: int, time_ms: int, *, quiet: bool = False) -> None:
+        if self.movements is not None:
+            self.movements.open()
         if self._ends_replay:
             self._sweep(offset)
         self.closing(self._rows)
         self._rows, self.quarantined = 0, len(self.quarantine)
         self.place = Place(offset, self.visibility.served, time_ms, quiet)
         groups = self._view.drain()
-        if self._put_aside or self.quarantine.marks or self.quarantine.whole:
-            groups = self.quarantine.settle(groups)
+        if is_felt := bool(self._put_aside) or self.quarantine.is_felt:
+            self.quarantine.look()
+            groups = self.quarantine.stock.settle(groups)
         changed = self.levels.absorb(groups, offset, time_ms)
-        if self.levels.marked is not self.quarantine.marks:
+        if is_marked := self.levels.marked is not self.quarantine.marks:
             self.levels.mark(self.quarantine.marks, offset, time_ms)
-        self.events += self.book.evaluate(changed, self.place.position, time_ms)
+        if self._orders is not None:
+            self._orders.close(self.place, changed, is_felt=is_felt, is_marked=is_marked)
+        if self.movements is not None:
+            self.movements.close(self.place, self.epoch or 0)
+        if self.items is not None:
+            changed += self.items.absorb(self.engine.views["items"].drain())
+        self.events += self.book.evaluate(changed, self.place)
 
+    # -- for readers
 
-def new_fold(
-    applied: Applied,
-    topic_prefix: str,
-    swept: Mapping[str, int],
-    store: Store | None = None,
-    noted: Mapping[bytes, Noted | None] | None = None,
-) -> StockFold:
-    """An empty fold of an applied source; `swept` and `noted` as noted beside its log, `store` is where rows live."""
-    engine = compile_source(applied.mapping_texts, applied.schema, applied.params, store=store)
-    levels = stock_levels(applied.prefix, engine.views["stock"], applied.stock["reserved"] or "none")
-    reader = LogReader(topic_prefix, engine.tables, has_marks=applied.dialect == "postgres")
-    # rows of a table that was read again for this mapping count from there on
-    known = {t: max(swept.get(t, 0), applied.since.get(t, 0)) for t in {*swept, *applied.since}}
-    fold = StockFold(engine, levels, reader, known, Quarantine(engine, reader, noted or {}, applied.epoch))
-    fold.since = applied.since
-    return fold
+    @property
+    def changes(self) -> int:
+        """How many documents changed since the last `documents`."""
+        return self.levels.changes + (self.orders.changes if self.orders is not None else 0)
+
+    def documents(self) -> list[Document]:
+        """The documents that changed since the last call."""
+        found = self.levels.documents()
+        return found if self.orders is None else [*found, *self.orders.documents()]
+
+    def all_documents(self) -> Iterator[Document]:
+        """Every live document; what changed until now counts as shown."""
+        return chain(self.levels.all_documents(), self.orders.all_documents() if self.orders is not None else ())

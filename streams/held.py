@@ -1,4 +1,4 @@
-"""What Redis holds that is not as this worker left it: a newer cut, alerts of somebody else's making."""
+"""What was left by others: in Redis a newer cut, alerts of somebody else's making; and the last commit."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -45,6 +45,12 @@ def readable_alerts(held: Mapping[str, str]) -> dict[str, Alert]:
         with suppress(ValueError, TypeError, KeyError):
             found[name] = Alert.from_dict(msgspec.json.decode(text, type=dict[str, str]))
     return found
+
+
+def told_up_to(committed: str, log_epoch: int) -> int:
+    """The offset in the log begun at `log_epoch` up to which all was told, as committed; -1 of another log, or none."""
+    applied_at, _, offset = committed.partition(" ")[0].partition(".")
+    return int(offset) if applied_at.isdecimal() and int(applied_at) >= log_epoch else -1
 
 
 @contextmanager

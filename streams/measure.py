@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from pipeline import telemetry
-from pipeline.domain.alerts import NEGATIVE, Alert
+from pipeline.domain.alerts import Alert
 from streams.fold import StockFold
 
-KINDS = (NEGATIVE,)
 SAID_AGAIN_SECONDS = 60
 log = structlog.get_logger("onhand.worker")
 
@@ -45,9 +44,9 @@ class Gauges:
         telemetry.NEGATIVE.labels(self._name).set(len(fold.levels.write.negative))
         for alert in alerts:
             if alert.state == "open":
-                telemetry.ALERTS_RAISED.labels(self._name, alert.kind).inc()
-        for kind in KINDS:
-            telemetry.ALERTS_OPEN.labels(self._name, kind).set(sum(a.kind == kind for a in fold.book.open.values()))
+                telemetry.ALERTS_RAISED.labels(self._name, alert.kind, alert.severity, alert.department).inc()
+        for rule, count in fold.book.counts.items():
+            telemetry.ALERTS_OPEN.labels(self._name, rule.kind, rule.severity, rule.department).set(count)
 
 
 class Patience:

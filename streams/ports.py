@@ -32,6 +32,23 @@ class AlertTopic(Protocol):
         """Write events; returns when they are acknowledged."""
 
 
+class OrderTopic(Protocol):
+    """The compacted topic of orders, by number."""
+
+    async def held(self) -> Mapping[bytes, bytes]:
+        """What it says of each order now."""
+
+    async def tell(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Write orders, None = gone; returns when all are acknowledged."""
+
+
+class EventTopic(Protocol):
+    """A topic of events, by what they are about."""
+
+    async def tell(self, records: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Write events; returns when all are acknowledged."""
+
+
 class Notes(Protocol):
     """What is noted of a source beside its log."""
 

@@ -8,13 +8,15 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from pipeline.adapters.redis import ATOMIC, Cut, Gap, Projection, version
+from pipeline.domain.alert_start import Before, reconcile
 from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
 from pipeline.domain.errors import RefusedError
 from pipeline.domain.health import Effect
 from pipeline.domain.times import iso
+from streams.feeds import Feeds
 from streams.fold import Place, StockFold
-from streams.held import fenced, readable_alerts, usable_offset
+from streams.held import fenced, readable_alerts, told_up_to, usable_offset
 from streams.holes import Fetched, Holes
 from streams.ledger import Ledger
 from streams.measure import Gauges
@@ -38,23 +40,23 @@ class Publisher:
         ledger: Ledger,
         alerts: AlertTopic,
         notes: Notes,
+        feeds: Feeds | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.identity, self.fold, self.ledger = identity, fold, ledger
         self._projection, self._alerts, self._notes, self._now = projection, alerts, notes, now
+        self._feeds = feeds or Feeds()
         self._gauges, self._holes = Gauges(identity.name, now), Holes(now)
         self.live = False
         fold.closing = self._closing
-        self._held: dict[str, str] = {}
-        self._held_offset = -1
+        self._held, self._served = dict[str, str](), dict[str, str]()
+        self._held_offset = self._told = -1
         self._floor = Position(0)
         self._effect: Effect = ""
         self._first: tuple[int, bytes | None] = (0, None)
         self._prev: str | None = None
-        self._cuts: list[Cut] = []
-        self._untold: list[Alert] = []
+        self._cuts, self._untold = list[Cut](), list[Alert]()
         self._sending: asyncio.Task[None] | None = None
-        self._served: dict[str, str] = {}
         self._turn = asyncio.Lock()
 
     async def take(self, records: list[Fetched]) -> None:
@@ -66,7 +68,7 @@ class Publisher:
         """Have a `look` at Redis while it must hold exactly what is remembered, and in meta what is given along."""
         async with self._turn:
             await self.settled()
-            place, waiting = self.fold.place, self._cuts or self.fold.levels.changes
+            place, waiting = self.fold.place, self._cuts or self.fold.changes
             if place is None or not self.live or waiting or self._v(place) != self._served.get("v"):
                 return
             try:
@@ -105,8 +107,10 @@ class Publisher:
             await self._go_live()
 
     def _closing(self, rows: int) -> None:
-        place, changes = self.fold.place, self.fold.levels.changes
+        place, changes = self.fold.place, self.fold.changes
         if not self.live:
+            if place is None or place.offset <= self._told:
+                self.fold.events.clear()
             return
         # before the first projection and below the floor nothing may be cut: what comes then shows everything at once
         begun = self._prev is not None and place is not None and place.position >= self._floor
@@ -121,6 +125,8 @@ class Publisher:
         await self._projection.start()
         self._held = await self._projection.meta()
         self._held_offset = self._usable_offset()
+        self._told = told_up_to(self.ledger.committed_metadata, self.identity.log_epoch)
+        self._feeds.movements.begin(self._told)
         if not self._held:
             await self._projection.state("replaying")
         self._gauges.state("replaying")
@@ -132,7 +138,7 @@ class Publisher:
     def _pass_held(self) -> None:
         """All that was folded is served already, under the names that it has without ghosts."""
         self.fold.sweep()
-        self.fold.levels.documents()
+        self.fold.documents()
 
     async def _go_live(self) -> None:
         self._check_identity()
@@ -146,9 +152,11 @@ class Publisher:
         self.live = True
         log.info("log replayed", offset=self.ledger.folded, rows=self.fold.rows)
         self._floor = self._served_before()
-        served = readable_alerts(await self._projection.alerts())
-        self.fold.events = self.fold.book.reconcile(await self._alerts.open(), served)
+        before = Before(await self._alerts.open(), readable_alerts(await self._projection.alerts()), self._told)
+        self.fold.events = reconcile(self.fold.book, self.fold.events, before, self.fold.place)
         self._prev = self._held["v"] if self._held_offset >= 0 else None
+        if self._prev is not None:
+            await self._feeds.orders.reconcile()
         if self.fold.place is None:
             await self._projection.state("snapshot")
             self._gauges.state("snapshot")
@@ -189,7 +197,7 @@ class Publisher:
         place = self.fold.place
         if place is None or place.position < self._floor or self.fold.holds_ghosts:
             return
-        if not self._cuts and self._v(place) == self._prev and not self.fold.levels.changes:
+        if not self._cuts and self._v(place) == self._prev and not self.fold.changes:
             return
         if self._prev is None:
             await self._rebuild(place)
@@ -210,6 +218,7 @@ class Publisher:
 
     async def _send(self, place: Place, cuts: list[Cut]) -> None:
         self._untold += [alert for cut in cuts for alert in cut.alerts]
+        self._feeds.note(cuts)
         with fenced():
             await self._projection.publish(cuts)
         self._served = cuts[-1].meta
@@ -220,9 +229,10 @@ class Publisher:
         log.info("projecting everything to Redis", levels=len(self.fold.levels.levels))
         self._gauges.state("rebuilding")
         self._untold += [alert for cut in self._cuts for alert in cut.alerts] + self.fold.events
-        self._cuts, self.fold.events, self._prev = [], [], self._v(place)
-        cut = Cut(self._prev, None, [], self._meta(place))
-        documents, alerts = self.fold.levels.all_documents(), self.fold.book.open.values()
+        dropped, self._cuts, self.fold.events, self._prev = self._cuts, [], [], self._v(place)
+        unsent = [*dropped, Cut(self._prev, None, [], {}, movements=self._feeds.movements.take())]
+        cut = Cut(self._prev, None, [], self._meta(place), movements=self._feeds.movements.note(unsent))
+        documents, alerts = self.fold.all_documents(), self.fold.book.open.values()
         try:
             with fenced():
                 written = await self._projection.rebuild(cut, documents, alerts)
@@ -230,6 +240,7 @@ class Publisher:
             await self._rebuild(place)  # Redis has lost again what was written by then
         else:
             self._served = cut.meta
+            await self._feeds.orders.reconcile()
             await self._accepted(place, written)
 
     async def _accepted(self, place: Place, written: int) -> None:
@@ -237,6 +248,7 @@ class Publisher:
         told, self._untold = self._untold, []
         if told:
             await self._alerts.tell(told)
+        await self._feeds.tell()
         if self.fold.sweeps.untold:
             self.fold.sweeps.untold = False
             await self._notes.sweep(self.fold.sweeps.noted)
@@ -250,7 +262,7 @@ class Publisher:
     def _cut(self, place: Place) -> Cut:
         v, prev, self._prev = self._v(place), self._prev, self._v(place)
         events, self.fold.events = self.fold.events, []
-        return Cut(v, prev, self.fold.levels.documents(), self._meta(place), events)
+        return Cut(v, prev, self.fold.documents(), self._meta(place), events, self._feeds.movements.take())
 
     def _v(self, place: Place) -> str:
         return version(self.identity.epoch, place.offset)

@@ -4,8 +4,7 @@ Which keys those are is computed from the rows and these records alone, so every
 """
 
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -14,45 +13,42 @@ import structlog
 from pipeline.adapters.debezium import LogReader
 from pipeline.adapters.quarantine import NOTHING, Entry, Noted, Raw
 from pipeline.domain import change as c
-from pipeline.domain.levels import Group, Key
+from pipeline.domain.levels import Key
 from pipeline.query import Engine
+from streams.marks import MOST, Held, Marks
 from streams.remedies import remedy
 
-MOST = 500
-"""Rows looked at to find the degraded keys; where there are more, the whole source is degraded instead."""
 log = structlog.get_logger("onhand.worker")
-
-
-@dataclass(slots=True)
-class Held:
-    """A row in quarantine. `row`: as far as it can be read; None where that leaves open which keys it concerns."""
-
-    offset: int
-    reason: str
-    table: Any
-    pk: Any
-    row: tuple[Any, ...] | None
-    dropped: bool = False
 
 
 class Quarantine:
     """One source's rows in quarantine; `noted` by workers before this one, `epoch` of its log.
 
-    `rows` are by log key, in the log's order. `marks` are the degraded result rows: the id of the row in quarantine and
-    why it is there. `untold` are records for their topic, `ended` the keys whose rows are
-    right again, by the offset at which they became so. `whole`: it is not known which keys are concerned.
+    `rows` are by log key, in the log's order. `stock` and `orders` say which result rows are degraded: by the id of the
+    row in quarantine and why it is there; `is_felt`: some are. `untold` are records for their topic, `ended` the keys
+    whose rows are right again, by the offset at which they became so.
     """
 
     def __init__(self, engine: Engine, reader: LogReader, noted: Mapping[bytes, Noted | None], epoch: int) -> None:
         self.rows: dict[bytes, Held] = {}
-        self.marks: dict[Key, str] = {}
+        self.stock = Marks(engine, "stock")
+        self.orders = Marks(engine, "orders") if "orders" in engine.views else None
         self.untold: list[tuple[bytes, bytes | None]] = []
         self.ended: dict[bytes, int] = {}
-        self.whole, self.stale, self.open = False, False, 0
-        self._engine, self._view, self._reader, self._epoch = engine, engine.views["stock"], reader, epoch
+        self.stale, self.is_felt, self.open = False, False, 0
+        self._all = [self.stock] if self.orders is None else [self.stock, self.orders]
+        self._reader, self._epoch = reader, epoch
         self._noted = dict(noted)
-        self._watched: set[str] = set()
-        self._zeros = (0,) * len(self._view.amounts)
+
+    @property
+    def marks(self) -> dict[Key, str]:
+        """The degraded rows of the stock query, and why."""
+        return self.stock.reasons
+
+    @property
+    def whole(self) -> bool:
+        """It is not known which of them are."""
+        return self.stock.whole
 
     def __len__(self) -> int:
         return self.open
@@ -72,17 +68,19 @@ class Quarantine:
             if noted is not None and noted.offset >= record.offset:
                 _restore(found, noted)
             before = found.table.remembered(found.pk)
-        self.rows[key] = held = Held(record.offset, sys.intern(reason), found.table, found.pk, self._row(found, before))
+        row, unread = self._row(found, before)
+        self.rows[key] = held = Held(record.offset, sys.intern(reason), found.table, found.pk, row, unread)
         self.open, self.stale = self.open + 1, True
         if noted is None or noted.offset < record.offset or (noted.offset == record.offset and noted.reason != reason):
             self._tell(key, record, held, found, before)
         return found
 
-    def _row(self, found: c.Salvaged, before: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    @staticmethod
+    def _row(found: c.Salvaged, before: tuple[Any, ...] | None) -> tuple[tuple[Any, ...] | None, frozenset[str]]:
         if found.pk is None or found.row is None:
-            return None
+            return None, frozenset()
         row, unread = found.table.salvage(found.row, before)
-        return None if unread & self._engine.concern(found.table.name, "stock").deciding else row
+        return row, frozenset(unread)
 
     def _tell(self, key: bytes, record: Any, held: Held, found: c.Salvaged, before: tuple[Any, ...] | None) -> None:
         name = held.table.name if held.table is not None else ""
@@ -102,7 +100,7 @@ class Quarantine:
         if record.key in self.rows:
             self._end(record.key, record.offset)
         elif not self.stale:
-            self.stale = table in self._watched
+            self.stale = any(table in marks.watched for marks in self._all)
 
     def drop(self, offset: int) -> None:
         """Somebody decided that a row counts as it did before its record at `offset`."""
@@ -157,38 +155,13 @@ class Quarantine:
 
     # -- which keys are degraded
 
-    def settle(self, groups: list[Group]) -> list[Group]:
-        """Find the degraded keys; those that no row counts in become groups of nothing, so that they are served."""
-        before = self.marks
+    def look(self) -> None:
+        """Find the degraded rows anew where what is in quarantine changed, or what tells them."""
         if self.stale:
-            self._mark()
-        groups = [(k, 1, self._zeros) if not count and k in self.marks else (k, count, n) for k, count, n in groups]
-        groups += [(key, 1, self._zeros) for key in self.marks if key not in self._view]
-        groups += [(k, 0, self._zeros) for k in before if k not in self.marks and k not in self._view]
-        return groups
-
-    def _mark(self) -> None:
-        self.stale, self.marks, self._watched = False, {}, set()
-        self.whole = self.open > MOST
-        if not self.whole:
-            self._look(held for held in self.rows.values() if not held.dropped)
-
-    def _look(self, rows: Iterable[Held]) -> None:
-        left = MOST
-        for held in rows:
-            if held.row is None:
-                self.whole = True
-            if held.pk is None:
-                continue
-            concern = self._engine.concern(held.table.name, "stock")
-            self._watched |= concern.watched
-            keys, looked = concern.groups(held.pk, held.table.remembered(held.pk), held.row, left)
-            left -= looked
-            if left < 0:
-                self.whole, self.marks = True, {}
-                return
-            for key in sorted(keys, key=repr):
-                self.marks.setdefault(key, f"{held.offset}: {held.reason}")
+            self.stale = False
+            for marks in self._all:
+                marks.look((held for held in self.rows.values() if not held.dropped), whole=self.open > MOST)
+            self.is_felt = any(marks.reasons or marks.whole for marks in self._all)
 
 
 def _restore(found: c.Salvaged, noted: Noted) -> None:

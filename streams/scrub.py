@@ -5,8 +5,7 @@ while nothing is being written (`Publisher.at_standstill`), so whatever differs 
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -17,7 +16,9 @@ from pipeline.adapters.look import Look
 from pipeline.adapters.redis import Gap, Projection, alert_json
 from pipeline.domain.alerts import Alert
 from pipeline.domain.batches import batches
-from pipeline.domain.documents import Level
+from pipeline.domain.documents import Document, Level
+from pipeline.domain.names import order_of
+from pipeline.domain.order_lines import Order
 from pipeline.domain.times import iso
 from streams.fold import StockFold
 
@@ -62,8 +63,10 @@ class Scrub:
         """What somebody asked for, if only meta; False while meta says that somebody is writing."""
         names = await self._redis.suspects(AT_ONCE)
         levels = [x for x in self._fold.levels.levels.values() if x.shown in names] if names else []
-        strangers = names.difference(level.shown for level in levels)
-        if await self._mend(levels, strangers=sorted(strangers), since=self._meta["v"]):
+        orders = [x for x in self._orders() if x.shown in names] if names else []
+        known: list[Level | Order] = [*levels, *orders]
+        strangers = names.difference(x.shown for x in known)
+        if await self._mend(known, strangers=sorted(strangers), since=self._meta["v"]):
             self._busy = 0
             return True
         self._busy += 1
@@ -110,6 +113,10 @@ class Scrub:
             await self._mend(levels)
             self._known.update(level.shown for level in levels if level.rows)
             yield len(levels)
+        for orders in batches(list(self._orders()), min(AT_ONCE, self._rate)):
+            await self._mend(orders)
+            self._known.update(order.shown for order in orders if order.lines)
+            yield len(orders)
         async for names in _pages(self._redis.names):
             await self._mend([], strangers=[x for x in names if x not in self._known], since=since)
             yield PAGE_COST + len(names) // NAMES_PER_KEY
@@ -117,6 +124,9 @@ class Scrub:
             await self._members([x for x in found[::2] if x not in self._known], since)
             yield PAGE_COST + len(found) // NAMES_PER_KEY
         yield await self._alerts()
+
+    def _orders(self) -> Iterable[Order]:
+        return self._fold.orders.orders.values() if self._fold.orders is not None else ()
 
     async def _members(self, unknown: Sequence[str], since: str) -> None:
         mine = f"{self._fold.levels.write.prefix}:{{"
@@ -132,17 +142,28 @@ class Scrub:
         return len(held) + len(wrong)
 
     async def _mend(
-        self, levels: Sequence[Level], *, strangers: Sequence[str] = (), since: str = "", members: Sequence[str] = (),
-        alerts: Sequence[tuple[str, str]] = (),
+        self, known: Sequence[Level | Order], *, strangers: Sequence[str] = (), since: str = "",
+        members: Sequence[str] = (), alerts: Sequence[tuple[str, str]] = (),
     ) -> bool:  # fmt: skip
-        documents = [self._fold.levels.write.document(level) for level in levels if level.rows]
-        look = Look(self._meta, self._inherited, documents, strangers, since, members, alerts)
+        documents = [self._document(x) for x in known if x.shown]
+        prefix = self._fold.levels.write.prefix
+        orders = [x for x in strangers if order_of(prefix, x) is not None]
+        others = [x for x in strangers if order_of(prefix, x) is None] if orders else strangers
+        look = Look(self._meta, self._inherited, documents, others, since, members=members, alerts=alerts)
         found = await self._redis.mend(look)
+        if orders and found is not None:
+            found += await self._redis.mend(Look(self._meta, strangers=orders, since=since, orders=True)) or []
         self._compared += len(documents)
         telemetry.SCRUBBED.labels(self._name).inc(len(documents))
         if found:
             self._tell(found)
         return found is not None
+
+    def _document(self, known: Level | Order) -> Document:
+        if isinstance(known, Level):
+            return self._fold.levels.write.document(known)
+        assert self._fold.orders is not None  # noqa: S101  # it is one of them
+        return self._fold.orders.write.document(known)
 
     def _tell(self, found: list[tuple[str, str]]) -> None:
         for kind, _ in found:
@@ -168,9 +189,9 @@ async def _pages(ask: Callable[[int], Awaitable[tuple[int, list[str]]]]) -> Asyn
 
 
 def _tells(held: str, alert: Alert) -> bool:
-    """True when it is this alert; how much is available is of the time it opened, and its position too."""
+    """True when it is this alert; its figures are of the time at which it was told last."""
     try:
         told = Alert.from_dict(msgspec.json.decode(held))
     except (msgspec.DecodeError, KeyError, TypeError):
         return False
-    return replace(told, available=alert.available, position=alert.position) == alert
+    return (told.id, told.kind, told.since, told.is_open) == (alert.id, alert.kind, alert.since, True)

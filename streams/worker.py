@@ -22,13 +22,17 @@ from pipeline.applied import Applied
 from pipeline.domain.errors import NotReadyError, OnhandError
 from pipeline.query.disk import DiskStore
 from pipeline.query.rows import MemoryStore, Store
+from pipeline.rules import rules_of
 from pipeline.settings import Settings, Source
 from streams import failpoints
-from streams.app import Alerts, Notes, make_app, wire
-from streams.fold import new_fold
+from streams.app import Alerts, Notes, Topic, make_app, wire
+from streams.applied_fold import new_fold
+from streams.feeds import Feeds
 from streams.ledger import Ledger
 from streams.looks import watch
 from streams.measure import Patience
+from streams.movement_feed import MovementFeed
+from streams.order_feed import OrderFeed
 from streams.ports import Identity
 from streams.publish import Publisher
 from streams.scrub import Scrub
@@ -60,9 +64,9 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    telemetry.begin(source.name)
     app = make_app(settings.kafka, source)
     publisher = make_publisher(app, settings, source, applied, swept, noted=noted)
+    telemetry.begin(source.name, [(r.kind, r.severity, r.department) for r in publisher.fold.book.counts])
     scrub = Scrub(source.name, publisher.fold, settings.worker.scrub_keys_per_second)
     wire(app, source, publisher, scrub, _fatal)
     watchdog = watch(settings, source, applied, publisher, _fatal, drift=erp_drift.drift)
@@ -94,17 +98,21 @@ def make_publisher(
     noted: NotedRows | None = None,
 ) -> Publisher:
     """A source's fold and projection, from what `apply` stored and workers before this one noted."""
-    fold = new_fold(applied, source.topic_prefix, swept, make_store(settings, source, applied), noted)
+    fold = new_fold(
+        applied, source.topic_prefix, swept, make_store(settings, source, applied), noted, rules=rules_of(source)
+    )
 
     patience = Patience(source.name)
     projection = Projection(
         settings.redis.address, applied.prefix, applied.applied_at, lambda: settings.redis.secret,
         lambda: patience.waits(projection.why), on_back=patience.ends,
     )  # fmt: skip
+    orders = OrderFeed(fold.orders, Topic(app, settings.kafka, source.orders_topic), applied.applied_at)
+    movements = MovementFeed(fold.movements, Topic(app, settings.kafka, source.movements_topic))
     identity = Identity(source.name, applied.epoch, applied.applied_at, applied.digest, applied.begun)
     return Publisher(
         identity, fold, projection, ledger=Ledger(), alerts=Alerts(app, settings.kafka, source.alerts_topic),
-        notes=Notes(app, source, applied.epoch),
+        notes=Notes(app, source, applied.epoch), feeds=Feeds(orders, movements),
     )  # fmt: skip
 
 

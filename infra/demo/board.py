@@ -16,6 +16,13 @@ class Row(NamedTuple):
     step: int
 
 
+def alert_text(alert: dict[str, Any]) -> str:
+    """What an alert says, in a line."""
+    figures = ", ".join(f"{name.replace('_', ' ')} {alert[name]}" for name in ("on_hand", "available") if name in alert)
+    about = f" of {alert['item']} in {alert['warehouse']}" if {"item", "warehouse"} <= alert.keys() else ""
+    return f"{figures or alert['kind']}{about}"
+
+
 class AlertEvent(NamedTuple):
     """An alert that opened or was resolved by the change that step `step` caused."""
 
@@ -74,7 +81,7 @@ class Board:
         self.alerts, self.most_alerts = alerts, max(len(alerts), self.most_alerts)
 
     def _event(self, alert: dict[str, Any], resolved: bool) -> AlertEvent:
-        row = self.rows.get((alert["item"], alert["warehouse"]))
+        row = self.rows.get((alert.get("item", ""), alert.get("warehouse", "")))
         return AlertEvent(alert, resolved, row.step if row else -1)
 
 

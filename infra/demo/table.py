@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from infra.demo.board import Board, Row
+from infra.demo.board import Board, Row, alert_text
 from pipeline.domain.times import iso, milliseconds
 
 _LINES_AROUND = 9  # the panel above, the table's head and rules, the cursor's line
@@ -93,8 +93,5 @@ def _clock(row: Row) -> Text:
 def _alerts(board: Board) -> RenderableType:
     if not board.alerts:
         return Text(" no open alerts", "green")
-    lines = [
-        f"available {alert['available']} of {alert['item']} in {alert['warehouse']}, since {alert['since'][11:-1]}"
-        for alert in board.alerts
-    ]
+    lines = [f"{alert_text(alert)}, since {alert['since'][11:-1]}" for alert in board.alerts]
     return Panel(Text("\n".join(lines), "bold red"), title="open alerts", border_style="red", padding=(0, 1))

@@ -10,7 +10,7 @@ from typing import Self
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from infra.demo.board import AlertEvent, Board, quantile
+from infra.demo.board import AlertEvent, Board, alert_text, quantile
 from infra.demo.feed import Feed
 from infra.demo.story import Step
 from infra.demo.table import draw, save_svg
@@ -151,5 +151,5 @@ def _amounts(fields: dict[str, str]) -> str:
 
 def _alert_line(event: AlertEvent) -> str:
     alert = event.alert
-    what = f"available {alert['available']} of {alert['item']} in {alert['warehouse']}"
+    what = alert_text(alert)
     return f"        alert resolved: {what}" if event.resolved else f"        ALERT: {what}, since {alert['since']}"

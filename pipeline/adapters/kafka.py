@@ -31,8 +31,9 @@ LOG = {
     "max.message.bytes": str(9 * 1024 * 1024),
 }
 COMPACTED = {"cleanup.policy": "compact"}
-# A row as it was before stands in a record of its own, and is as large as the log's.
+# A row as it was before stands in a record of its own, and is as large as the log's; an order's lines stand in one.
 QUARANTINE = COMPACTED | {"max.message.bytes": LOG["max.message.bytes"]}
+EVENTS = {"cleanup.policy": "delete", "retention.ms": _WEEK_MS}
 # Only chosen at creation: small closed segments, so that compaction gets at a quiet log too.
 _ROLLING = {"segment.ms": str(24 * 3600 * 1000), "segment.bytes": str(256 * 1024 * 1024)}
 

@@ -10,9 +10,9 @@ from pipeline.domain.documents import Document
 class Look:
     """What Redis must hold beside the cut of `meta`; what it holds otherwise is mended.
 
-    `strangers`: keys that no level has, ghosts unless they are newer than `since`; `members`: of the negative ones,
-    that no level is; `alerts`: id and JSON of those that differ, "" = none. Documents up to the version `inherited` may
-    have been written by an earlier worker, which saw what may have left the log since.
+    `strangers`: keys that nothing has, ghosts unless they are newer than `since`, all of levels or all of `orders`;
+    `members`: of the negative ones, that no level is; `alerts`: id and JSON of those that differ, "" = none. Documents
+    up to the version `inherited` may be an earlier worker's, which saw what may have left the log since.
     """
 
     meta: Mapping[str, str]
@@ -20,5 +20,6 @@ class Look:
     documents: Sequence[Document] = ()
     strangers: Sequence[str] = ()
     since: str = ""
+    orders: bool = False
     members: Sequence[str] = ()
     alerts: Sequence[tuple[str, str]] = ()

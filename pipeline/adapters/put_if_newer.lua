@@ -51,7 +51,21 @@ local function write(key, docs, first, last, ttl, v)
   return held ~= docs[first + 1]
 end
 
--- KEYS  1 meta, 2 negative, 3 alerts, 4 changes, 5.. one per document
+-- Append events to the stream of movements, but for those that are in it already: their ids only ever grow.
+local function append(key, flat, most, v)
+  claim(key, 'stream')
+  local newest = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
+  local last = newest and newest[2][1] == 'id' and newest[2][2] or ''
+  if string.sub(last, 12, 27) > string.sub(v, 12, 27) then last = '' end  -- of a future cut: a foreign hand's
+  local at = 1
+  while at <= #flat do
+    local n = flat[at]
+    if flat[at + 2] > last then redis.call('XADD', key, 'MAXLEN', '~', most, '*', unpack(flat, at + 1, at + n)) end
+    at = at + n + 1
+  end
+end
+
+-- KEYS  1 meta, 2 negative, 3 alerts, 4 changes, 5.. one per document, then movements where there are some
 -- ARGV  1 a msgpack map:
 --   v        version of this cut
 --   prev     the version meta must hold ('' = none), or nil to write over an older one of any age (a rebuild)
@@ -62,7 +76,8 @@ end
 --   docs     one flat list, in the order of KEYS[5..]: feed, ttl, n, then the n texts of a document;
 --            ttl > 0 = the level is gone, kept as zeros that long. Flat, because a table a document costs more than all HSETs
 --   negative flat list score, member; positive = list of members to remove; alerts = flat list id, json; ended = list of ids
---   feed     how many entries the changes stream keeps
+--   feed     how many entries a stream keeps
+--   movements  absent, or one flat list: n, then the n texts of an event, the first two of which are 'id' and its id
 -- Returns {status, documents that are new, keys refused}; status: ok | newer |
 --   gap (meta is not at prev, or a chunk is gone: Redis was emptied or put back; readers see it by the state).
 -- Refused is a document whose key holds a version that is newer than this cut.
@@ -86,7 +101,8 @@ local function publish(keys, cut)
   end
   if cut.begin then redis.call('DEL', keys[2], keys[3]) end
   local docs, at, new, refused, feeding = cut.docs, 1, 0, {}, false
-  for i = 5, #keys do
+  local documents = cut.movements and #keys - 1 or #keys
+  for i = 5, documents do
     local feed, first, last = docs[at], at + 3, at + 2 + docs[at + 2]
     local is_new = write(keys[i], docs, first, last, docs[at + 1], cut.v)
     if is_new == nil then refused[#refused + 1] = keys[i] end
@@ -99,6 +115,7 @@ local function publish(keys, cut)
     end
     at = last + 1
   end
+  if cut.movements then append(keys[#keys], cut.movements, cut.feed, cut.v) end
   if #cut.negative + #cut.positive > 0 then claim(keys[2], 'zset') end
   if #cut.alerts + #cut.ended > 0 then claim(keys[3], 'hash') end
   each(cut.negative, 2, function(score, member) redis.call('ZADD', keys[2], score, member) end)

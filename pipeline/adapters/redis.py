@@ -5,7 +5,7 @@ Every write is absolute and goes through one Redis Function that refuses what is
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -19,17 +19,21 @@ from pipeline.adapters.look import Look
 from pipeline.adapters.patience import PatientRedis, Secret
 from pipeline.domain.alerts import Alert
 from pipeline.domain.batches import batches
-from pipeline.domain.change import Position
 from pipeline.domain.documents import Document
+from pipeline.domain.movements import Movement
+from pipeline.domain.names import order_key, order_of
 from pipeline.domain.times import iso, milliseconds
 
 ATOMIC = 1000
 """Documents that one call writes; a reader sees all of them or none. 5,000 would block Redis for 22 ms."""
 CHUNK = 500
 PAGE = 2000
+FEED = 10_000
+"""Entries that each stream keeps, about."""
 GONE_SECONDS = 7 * 86400
 """A vanished level stays as zeros this long: deleting it would lose `v`, and with it the guard against older writes."""
 _GONE = ["on_hand", "0", "deleted", "1"]
+_ORDER_GONE = _GONE[2:]
 Call = tuple[list[str], bytes]
 
 
@@ -48,6 +52,7 @@ class Cut:
     documents: list[Document]
     meta: dict[str, str]
     alerts: list[Alert] = field(default_factory=list)
+    movements: Sequence[Movement] = ()
 
 
 class Fenced(Exception):  # noqa: N818  # not an error of ours to report: somebody newer writes, we must stop
@@ -98,7 +103,7 @@ class Projection:
     async def meta(self) -> dict[str, str]:
         """`{prefix}:meta` as a worker left it; empty when there is none, or a foreign hand had it."""
         held = await self._redis.ask([("HGETALL", self._heads[0])], lambda said: replies.fields(said[0]))
-        return held if _is_whole(held) else {}
+        return held if replies.is_whole(held, version) else {}
 
     async def state(self, state: str) -> None:
         """Say what we are doing, without touching what is served."""
@@ -124,7 +129,7 @@ class Projection:
             live.update(d.key for d in docs)
             await self._write([self._chunk(cut, docs, next(at))])
         for keys in batches(await self._ghosts(live), CHUNK):
-            await self._write([self._chunk(cut, [_ended(key, cut) for key in keys], next(at))])
+            await self._write([self._chunk(cut, [self._ended(key, cut) for key in keys], next(at))])
         await self._write([self._call(cut, [], cut.meta, list(open_alerts), next(at), last=True)])
         return len(live)
 
@@ -142,9 +147,11 @@ class Projection:
         return None if status == b"busy" else found
 
     async def names(self, cursor: int) -> tuple[int, list[str]]:
-        """A page of the names of stock keys, from a cursor, 0 = the first; the cursor of the next, 0 = no more."""
-        scan = ("SCAN", cursor, "MATCH", f"{self._prefix}:{{*", "COUNT", PAGE)
-        return await self._redis.ask([scan], lambda said: replies.page(said[0]))
+        """A page of names of levels and orders, from a cursor, 0 = the first; the cursor of the next, 0 = no more."""
+        scan = ("SCAN", cursor, "MATCH", f"{self._prefix}:[{{o]*", "COUNT", PAGE)
+        cursor, found = await self._redis.ask([scan], lambda said: replies.page(said[0]))
+        ours = f"{self._prefix}:{{", order_key(self._prefix, "")
+        return cursor, [name for name in found if name.startswith(ours)]
 
     async def members(self, cursor: int) -> tuple[int, list[str]]:
         """The same for what is below zero: member, score, member, score."""
@@ -183,7 +190,7 @@ class Projection:
             "inherited": look.inherited,
             "strangers": len(look.strangers),
             "since": look.since,
-            "zeros": ["v", look.meta["v"], *_GONE, "changed", look.meta["as_of"]],
+            "zeros": ["v", look.meta["v"], *(_ORDER_GONE if look.orders else _GONE), "changed", look.meta["as_of"]],
             "ttl": GONE_SECONDS,
             "members": look.members,
             "alerts": [x for alert in look.alerts for x in alert],
@@ -222,7 +229,7 @@ class Projection:
         latest = {a.id: a for a in alerts}.values()  # one may have ended and opened again
         for d in docs:
             flat += self._document(d, feed=feed)
-        payload = {
+        payload: dict[str, Any] = {
             "v": cut.v,
             "prev": cut.prev,
             "chunk": at,
@@ -232,16 +239,20 @@ class Projection:
             "docs": flat,
             "negative": [x for d in docs if d.negative for x in (d.negative, d.key)],
             "positive": [d.key for d in docs if d.recovered],
-            "alerts": [x for a in latest if a.state == "open" for x in (a.id, alert_json(a))],
-            "ended": [a.id for a in latest if a.state != "open"],
-            "feed": 10_000,
+            "alerts": [x for a in latest if a.is_open for x in (a.id, alert_json(a))],
+            "ended": [a.id for a in latest if not a.is_open],
+            "feed": FEED,
             "meta": [x for pair in meta.items() for x in pair],
         }
-        return [*self._heads, *[d.key for d in docs]], self._pack(payload)
+        keys = [*self._heads, *[d.key for d in docs]]
+        if last and cut.movements:
+            keys.append(f"{self._prefix}:movements")
+            payload["movements"] = [x for m in cut.movements[-FEED:] for x in (len(m.texts), *m.texts)]
+        return keys, self._pack(payload)
 
     def _document(self, d: Document, *, feed: bool) -> tuple[bool | int | str, ...]:
         fed = feed and d.level is not None and len(d.level.idents) == 2
-        ttl, fields = (0, d.fields) if d.fields else (GONE_SECONDS, _GONE)
+        ttl, fields = (0, d.fields) if d.fields else (GONE_SECONDS, _ORDER_GONE if d.order else _GONE)
         return (fed, ttl, len(fields) + 4, "v", version(self._epoch, d.offset), *fields, "changed", iso(d.time_ms))
 
     async def _write(self, calls: Iterable[Call]) -> None:
@@ -256,6 +267,11 @@ class Projection:
         told = await self._redis.ask(commands, lambda said: [replies.written(one) for one in said])
         newer_is_ours = told[-1][0] == b"ok"
         return [(b"ok" if status == b"newer" and newer_is_ours else status, refused) for status, refused in told]
+
+    def _ended(self, key: str, cut: Cut) -> Document:
+        is_order = order_of(self._prefix, key) is not None
+        offset, time_ms = int(cut.v.rpartition(".")[2]), milliseconds(cut.meta["as_of"])
+        return Document(key, offset, time_ms, [], recovered=not is_order, order=is_order)
 
     async def _ghosts(self, live: set[str]) -> list[str]:
         """Keys under the prefix that are not `live` and do not say yet that they are gone."""
@@ -277,22 +293,9 @@ def _raise_for(status: bytes) -> None:
         raise Gap
 
 
-def _is_whole(meta: Mapping[str, str]) -> bool:
-    try:
-        milliseconds(meta["as_of"])
-        Position.parse(meta["position"])
-        return meta["v"] == version(int(meta["epoch"]), int(meta["offset"]))
-    except (KeyError, TypeError, ValueError):
-        return False
-
-
 def alert_json(alert: Alert) -> str:
     """An alert as it is served."""
     return msgspec.json.encode(alert.to_dict()).decode()  # text: Redis's msgpack reader knows no binary
-
-
-def _ended(key: str, cut: Cut) -> Document:
-    return Document(key, int(cut.v.rpartition(".")[2]), milliseconds(cut.meta["as_of"]), [], recovered=True)
 
 
 def _library() -> str:

@@ -1,8 +1,12 @@
 """What Redis answers, checked: a reply that is none is InvalidResponse, and is asked for again."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from redis import exceptions as errors
+
+from pipeline.domain.change import Position
+from pipeline.domain.times import milliseconds
 
 
 def is_wrong_type(reply: object) -> bool:
@@ -74,3 +78,13 @@ def mended(reply: object) -> tuple[bytes, list[tuple[str, str]]]:
             flat = texts(found)
             return status, list(zip(flat[::2], flat[1::2], strict=False))
     raise errors.InvalidResponse("no answer of onhand_mend")
+
+
+def is_whole(meta: Mapping[str, str], version: Callable[[int, int], str]) -> bool:
+    """True for a meta that a worker wrote: its version goes with its epoch and offset."""
+    try:
+        milliseconds(meta["as_of"])
+        Position.parse(meta["position"])
+        return meta["v"] == version(int(meta["epoch"]), int(meta["offset"]))
+    except (KeyError, TypeError, ValueError):
+        return False

@@ -61,6 +61,20 @@ class Reader:
             pattern = "".join(f"\\{c}" if c in "*?[]\\" else c for c in key) + f"[}}{names.NONE}]*"
         return set(_answer(lambda: list(self._redis.scan_iter(pattern, count=5000))))
 
+    def order_keys(self) -> set[str]:
+        """The names of the keys of all orders, of vanished ones too."""
+        pattern = names.order_key(self.prefix, "*")
+        return set(_answer(lambda: list(self._redis.scan_iter(pattern, count=5000))))
+
+    def order(self, number: str) -> dict[str, str]:
+        """One order by its number, or as keys spell it; empty where there is none."""
+        keys = [names.order_key(self.prefix, number) for number in (names.encode(number), number)]
+        return next(iter(live(self.read(keys)).values()), {})
+
+    def movements(self) -> list[dict[str, str]]:
+        """The events that the stream of movements holds, oldest first."""
+        return [dict(e) for _, e in _answer(lambda: self._redis.xrange(f"{self.prefix}:movements"))]
+
     def read(self, keys: Iterable[str]) -> Documents:
         """What stands at these keys, vanished levels too; a key that is not there has no fields."""
         found: Documents = {}

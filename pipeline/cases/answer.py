@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from pipeline.domain.codes import Codes, blank
 from pipeline.domain.decimals import decimal_text
+from pipeline.domain.times import day
 from pipeline.query import Amount, View
 from pipeline.query.contract import CONTRACTS
 from pipeline.query.describe import roles
@@ -75,8 +76,7 @@ def _amount(units: int, amount: Amount) -> Decimal:
 def _value(name: str, role: str, value: Any) -> Any:
     """As the pack contract reads it: dates are cut to their day, an identity's blank text and 0 are none."""
     if name in _DATES and isinstance(value, str):
-        digits = value[:10].replace("-", "")[:8]
-        return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}" if digits.strip("0 ") else None
+        return day(value)
     return value if role == "attribute" else blank(value)
 
 

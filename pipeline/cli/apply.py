@@ -1,7 +1,7 @@
 """`onhand apply`: look at everything first, then set a source up: topics, control records, the connector."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,10 +17,16 @@ from pipeline.cli import again, reread
 from pipeline.cli.common import Output, OutputOption, SourceArgument, emit, load_source, say
 from pipeline.cli.reread import Reread
 from pipeline.domain import health
+from pipeline.domain.beside import check_beside
 from pipeline.domain.catalog import Catalog
 from pipeline.domain.errors import NotReadyError, PackError, RefusedError, UsageError
+from pipeline.domain.items import Items
+from pipeline.domain.levels import stock_levels
+from pipeline.domain.orders import order_book
+from pipeline.domain.shape import shape_of
 from pipeline.pack import Pack
-from pipeline.query import compile_source
+from pipeline.query import Engine, compile_source
+from pipeline.rules import Known, compile_rules, rules_of, unable
 from pipeline.settings import Settings, Source
 
 Captured = Mapping[str, tuple[str, ...]]
@@ -82,8 +88,12 @@ def prepare(settings: Settings, source: Source, *, anew: bool = False, tolerant:
     if chosen.stock["usable"] is not None:
         raise PackError("[stock] usable is not served yet", "leave it out: all stock is usable then", chosen.name)
     catalog = chosen.complete(catalog)
-    captured = compile_source(chosen.texts, catalog, chosen.params).captured
-    fresh = _check_kafka(settings, source, anew=anew)
+    engine = compile_source(chosen.texts, catalog, chosen.params)
+    captured, idle = engine.captured, _check_rules(source, engine, chosen)
+    if "orders" in engine.views or "movements" in engine.views:
+        stock = engine.views["stock"]
+        check_beside(engine.views, shape_of(stock.keys, stock.amounts, chosen.stock["reserved"] or "none"))
+    fresh = _check_kafka(settings, source, engine.views, anew=anew)
     before = None if fresh else sources.find_applied(settings.kafka, source.name)
     lacking = reread.lacking(before, catalog, captured) if before else {}
     if lacking and source.is_mariadb:
@@ -92,6 +102,7 @@ def prepare(settings: Settings, source: Source, *, anew: bool = False, tolerant:
         raise RefusedError(what, health.fix(source.name))
     needed = reread.for_both(before, catalog, captured) if before and lacking else captured
     lacks, warnings = erp_preflight.preflight(source, catalog, needed, lacking)
+    warnings += idle
     if lacks and not tolerant:
         raise erp_preflight.refused(source, lacks)
     served.check_server(settings.redis.address, settings.redis.secret)
@@ -103,9 +114,21 @@ def prepare(settings: Settings, source: Source, *, anew: bool = False, tolerant:
     return Plan(source, chosen, catalog, captured, connector, fresh, warnings, lacks, before, lacking, meanwhile)
 
 
-def _check_kafka(settings: Settings, source: Source, *, anew: bool) -> bool:
+def _check_rules(source: Source, engine: Engine, chosen: Pack) -> list[str]:
+    """Warnings of alerts that cannot come. Raises PackError where alerts.toml is wrong."""
+    levels = stock_levels(source.prefix, engine.views["stock"], chosen.stock["reserved"] or "none")
+    items = Items(engine.views["items"], levels) if "items" in engine.views else None
+    orders = order_book(source.prefix, engine.views["orders"], levels) if "orders" in engine.views else None
+    rules, known = rules_of(source), Known(levels, items, orders)
+    compile_rules(rules, known)
+    return [
+        f"alert {kind} cannot come: pack {chosen.name} yields no {fact}" for kind, fact in unable(rules, known).items()
+    ]
+
+
+def _check_kafka(settings: Settings, source: Source, kinds: Collection[str], *, anew: bool) -> bool:
     """True when all rows are to be read: asked for, or the log holds no more than its control records."""
-    for topic, wanted in (topics_of(source) | {applied.TOPIC: kafka.COMPACTED}).items():
+    for topic, wanted in (topics_of(source, kinds) | {applied.TOPIC: kafka.COMPACTED}).items():
         kafka.check_topic(settings.kafka, topic, wanted)
     if anew or kafka.settings_of(settings.kafka, source.log_topic) is None:
         return True
@@ -119,19 +142,22 @@ def _check_kafka(settings: Settings, source: Source, *, anew: bool) -> bool:
     return False
 
 
-def topics_of(source: Source) -> dict[str, dict[str, str]]:
-    """The source's own topics and how they must be."""
+def topics_of(source: Source, kinds: Collection[str]) -> dict[str, dict[str, str]]:
+    """The source's own topics and how they must be, where its pack has queries of these kinds."""
+    more = {source.orders_topic: kafka.QUARANTINE} if "orders" in kinds else {}
+    more |= {source.movements_topic: kafka.EVENTS} if "movements" in kinds else {}
     return {
         source.log_topic: kafka.LOG,
         source.alerts_topic: kafka.COMPACTED,
+        source.acks_topic: kafka.COMPACTED,
         source.quarantine_topic: kafka.QUARANTINE,
-    }
+    } | more
 
 
 def carry_out(settings: Settings, plan: Plan) -> list[dict[str, str]]:
     """Set everything up and wait until changes flow. Returns what was done, part by part."""
     source, done = plan.source, []
-    for topic, wanted in topics_of(source).items():
+    for topic, wanted in topics_of(source, plan.pack.kinds).items():
         done.append(_done("topic", topic, changed=kafka.ensure_topic(settings.kafka, topic, wanted)))
     before = sources.find_applied(settings.kafka, source.name)
     epoch, begun = again.begin(settings, source, before) if plan.fresh else again.begun(settings, source, before)

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 from pipeline.adapters import erp
 from pipeline.adapters.served import Documents, Reader, live
 from pipeline.applied import Applied
+from pipeline.cli import figures
+from pipeline.cli.figures import equal, numbers
 from pipeline.cli.scope import Scope
 from pipeline.domain.change import Position
 from pipeline.domain.errors import NotReadyError
@@ -32,7 +34,6 @@ STANDS = 3
 TOLERANCE = Decimal("1e-6")  # where the ERP keeps doubles, its sums depend on the order of adding
 _ROUNDS = 500  # a guard: the patience ends first
 _FEW_ITEMS = 300  # more are read faster with everything else
-_NUMBERS = ("on_hand", "usable", "reserved", "available")
 _NOWHERE = str(Position(0))
 _WHOLE = ("live", "degraded", "stale")
 _YET_TO_COME = "~"
@@ -136,7 +137,9 @@ class Comparison:
         self.view = self.engine.views["stock"]
         (text,) = [t for t in applied.mapping_texts if t.kind == "stock"]
         self.branches = keyed(text, applied.schema, applied.params)
-        self.tolerance = TOLERANCE if any(a.approx for a in self.view.amounts) else Decimal(0)
+        self.has_orders = "orders" in self.engine.views
+        views = [self.view, *(self.engine.views[kind] for kind in ("orders",) if self.has_orders)]
+        self.tolerance = TOLERANCE if any(a.approx for view in views for a in view.amounts) else Decimal(0)
         self.position, self._deadline, self._behind = _NOWHERE, 0.0, False
         self._no_numbers: set[Key] = set()
 
@@ -202,6 +205,10 @@ class Comparison:
 
     def _look(self, scope: Scope, left: set[str] | None, *, thorough: bool) -> tuple[Documents, Served]:
         items = scope.items if left is None else self._narrow(scope, left)
+        if items is None and self.has_orders:
+            both, served = self.round(self._ask_both, lambda: self._names(scope) if left is None else left)
+            orders = figures.expected_orders(self.applied, self.engine, *both)
+            return orders | self.expected(both[0], (), self._no_numbers), served
         groups, served = self.round(
             lambda: self._ask(items, thorough), lambda: self._names(scope) if left is None else left
         )
@@ -222,6 +229,14 @@ class Comparison:
         queries = [branch.groups(items, thorough=thorough) for branch in self.branches]
         return added(group for groups in erp.read(self.source, queries, answer.from_erp) for group in groups)
 
+    def _ask_both(self) -> list[list[Group]]:
+        """The answers of the stock query and of the order query, of one snapshot."""
+        views = [self.view, self.engine.views["orders"]]
+        self._no_numbers = set()
+        answers = [_Answer(views[0], self._no_numbers), _Answer(views[1], set())]
+        rows = erp.read(self.source, [view.erp_sql() for view in views], tuple)
+        return [[a.from_erp(row) for row in some] for a, some in zip(answers, rows, strict=True)]
+
     def expected(self, groups: list[Group], names: Collection[str] = (), no_numbers: Collection[Key] = ()) -> Documents:
         """What should be served for result rows; of levels with rows of `no_numbers` no figure can be right.
 
@@ -238,6 +253,8 @@ class Comparison:
     def _names(self, scope: Scope) -> list[str]:
         codes = scope.items.codes if scope.items else ()
         keys = self.reader.keys(*codes) if len(codes) == 1 else self.reader.keys()
+        if self.has_orders and scope.items is None:
+            keys |= self.reader.order_keys()
         return scope.within(self.applied.prefix, keys)
 
     def _wait_for(self, mark: int) -> None:
@@ -277,20 +294,3 @@ def _shared(prefix: str, names: Collection[str]) -> Iterator[tuple[str, str]]:
             code, ident = split_code(shown)
             if code and ident:
                 yield dimension, code
-
-
-def numbers(fields: Mapping[str, str]) -> dict[str, str]:
-    """The fields that verify compares."""
-    return {n: x for n, x in fields.items() if n in _NUMBERS or n.startswith(("on_hand:", "w:"))}
-
-
-def equal(expected: Mapping[str, str], served: Mapping[str, str], tolerance: Decimal) -> bool:
-    """The same fields with the same numbers; 1.50 is 1.5."""
-    return expected.keys() == served.keys() and all(_near(x, served[n], tolerance) for n, x in expected.items())
-
-
-def _near(a: str, b: str, tolerance: Decimal) -> bool:
-    try:
-        return a == b or abs(Decimal(a) - Decimal(b)) <= tolerance
-    except ArithmeticError:  # somebody wrote what is no number
-        return False

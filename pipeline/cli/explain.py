@@ -13,7 +13,8 @@ import typer
 from pipeline.adapters import kafka, sources
 from pipeline.cli.behind import Place, Row, Stamp, Sums, document_numbers, read_rows, stamps
 from pipeline.cli.common import Output, OutputOption, emit, load_source, reader, say, seconds
-from pipeline.cli.comparison import PAUSE_S, STANDS, Comparison, equal, numbers
+from pipeline.cli.comparison import PAUSE_S, STANDS, Comparison
+from pipeline.cli.figures import equal, numbers
 from pipeline.cli.scope import item_scope
 from pipeline.domain import names
 from pipeline.domain.errors import DiffersError, NotReadyError, UsageError

@@ -11,9 +11,11 @@ import structlog
 from pipeline.adapters import kafka, quarantine, sources
 from pipeline.adapters.served import Documents
 from pipeline.applied import Applied
-from pipeline.cli.comparison import Both, Comparison, equal, numbers
+from pipeline.cli.comparison import Both, Comparison
+from pipeline.cli.figures import equal, expected_orders, numbers
 from pipeline.settings import Kafka
-from streams.fold import StockFold, new_fold
+from streams.applied_fold import new_fold
+from streams.fold import StockFold
 
 ERP, ROWS, REDIS = "the ERP against the rows remembered", "rows against levels", "levels against Redis"
 QUARANTINED = "quarantined row"
@@ -36,9 +38,10 @@ def layers_of(
     """The first layer at which each differing key departs from the ERP; `degraded`: those served as such."""
     view = fold.engine.views["stock"]
     rows = comparison.expected(list(view.groups()))
-    levels: Documents = {
-        d.key: dict(zip(d.fields[::2], d.fields[1::2], strict=True)) for d in fold.levels.all_documents()
-    }
+    if "orders" in fold.engine.views:
+        orders = fold.engine.views["orders"].groups()
+        rows |= expected_orders(comparison.applied, fold.engine, view.groups(), orders)
+    levels: Documents = {d.key: dict(zip(d.fields[::2], d.fields[1::2], strict=True)) for d in fold.all_documents()}
 
     def layer(key: str, by_erp: Mapping[str, str], served: Mapping[str, str]) -> str:
         remembered, rolled_up = numbers(rows.get(key, {})), numbers(levels.get(key, {}))

@@ -22,8 +22,8 @@ from pipeline.domain.errors import OnhandError
 
 MARKUP: Final = "rich"
 COMMANDS = (
-    "plan", "apply", "worker", "status", "get", "explain", "as-of", "verify", "export", "diff", "quarantine", "demo",
-    "pack",
+    "plan", "apply", "worker", "status", "get", "order", "movements", "explain", "as-of", "verify", "export", "diff",
+    "quarantine", "alerts", "demo", "pack",
 )  # fmt: skip
 """Each is a module of `pipeline.cli` with a function of its name, or an `app` of several commands."""
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pipeline import pack
 from pipeline.cases import CaseFile, Failure, Runner, read
 from pipeline.cases.file import params_of
+from pipeline.domain.beside import check_beside
 from pipeline.domain.catalog import Catalog
 from pipeline.domain.errors import NotServedError, OnhandError, PackError, SettingsError, UsageError
 from pipeline.domain.shape import shape_of
@@ -20,6 +21,7 @@ from pipeline.query.optional import has, names
 
 T = TypeVar("T")
 CASES, SCHEMA = "cases.yaml", "schema.sql"
+_SERVED = ("stock", "orders", "movements")
 # Stands for a parameter without a value, so that the SQL is checked all the same.
 _STAND_IN: dict[str, Any] = {"text": "", "int": 0, "date": "1970-01-01"}
 _EXAMPLE = {"text": "A", "int": "1", "date": "2026-01-31"}
@@ -140,14 +142,15 @@ class _Check:
         views = self.engine.views if self.engine is not None else {}
         if "stock" in views:
             try:
-                shape_of(views["stock"].keys, views["stock"].amounts, self.manifest.stock.reserved)
+                stock = shape_of(views["stock"].keys, views["stock"].amounts, self.manifest.stock.reserved)
+                check_beside(views, stock)
             except NotServedError as e:
                 self.report.notes.append(e.what)
             except PackError as e:
                 self._refuse(e.what, e.fix, MANIFEST)
         if self.manifest.stock.usable is not None:
             self.report.notes.append("[stock] usable is not served yet: apply refuses it")
-        self.report.notes += [f"{k}.sql is checked and captured, and not served yet" for k in views if k != "stock"]
+        self.report.notes += [f"{k}.sql is checked and captured, and not served yet" for k in views if k not in _SERVED]
 
     def _run_cases(self, shuffles: int) -> None:
         file, catalog = self.folder / CASES, self.report.catalog

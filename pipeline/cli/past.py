@@ -22,7 +22,8 @@ from pipeline.domain.documents import Document
 from pipeline.domain.errors import RefusedError, UsageError
 from pipeline.domain.times import iso, typed
 from pipeline.settings import Settings, Source
-from streams.fold import Place, new_fold
+from streams.applied_fold import new_fold
+from streams.fold import Place
 from streams.history import Moment, Past
 
 TIMES = "write it as 2026-11-24T10:30, with a zone as 2026-11-24T10:30+01:00, as 10:30 (today), or as '2 hours ago'"

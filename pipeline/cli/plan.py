@@ -38,7 +38,7 @@ def _rows(settings: Settings, plan: Plan) -> Iterator[Row]:
     for lack in plan.lacks:
         yield _row("ERP", plan.source.database.rpartition("/")[2], lack.what, f"as a superuser: {lack.fix}")
     yield from _schema(plan)
-    for topic in (*topics_of(plan.source), applied.TOPIC):
+    for topic in (*topics_of(plan.source, plan.pack.kinds), applied.TOPIC):
         if kafka.settings_of(settings.kafka, topic) is None:
             yield _row("topic", topic, "is made")
     yield from _connector(settings, plan)

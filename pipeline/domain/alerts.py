@@ -1,94 +1,109 @@
-"""Alerts over stock levels: open while the rule holds, resolved when it no longer does.
+"""Alerts: what a rule says of stock, from the cut at which it became so to the one at which it no longer is.
 
-The same history of transactions gives the same alerts: rules look at levels at a transaction's end, never at a clock.
+The same log gives the same alerts: rules look at what a cut leaves, and their time is the source's commit time.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any, Self
-from urllib.parse import unquote
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self
 
 from pipeline.domain.change import Position
-from pipeline.domain.documents import Level
-from pipeline.domain.levels import StockLevels
-from pipeline.domain.times import iso
 
-NEGATIVE = "negative_available"
+_BASE = ("id", "kind", "state", "severity", "department", "since", "position", "count")
+RESOLVED = "resolved"
+ALL = "*"
+"""Stands for the key in the id of an alert that sums many."""
+
+
+class Cut(Protocol):
+    """A consistent cut of the source: where it is in the log and in the source, and its commit time."""
+
+    @property
+    def offset(self) -> int:
+        """Where in the log."""
+
+    @property
+    def position(self) -> Position:
+        """Where in the source."""
+
+    @property
+    def time_ms(self) -> int:
+        """When it was committed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """One kind of alert.
+
+    `for_ms`: how long it must hold before it is told; `most`: alerts that one cut may open, more become one that counts
+    them; `figures`: the facts that are told along; `when`, `until`: as they are written.
+    """
+
+    kind: str
+    severity: str = "warning"
+    department: str = ""
+    for_ms: int = 0
+    most: int = 100
+    figures: tuple[str, ...] = ()
+    when: str = ""
+    until: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert. `since` = commit time that opened it.
+    """One alert. `state`: open, updated (still open) or resolved; `since`: commit time at which its rule began to hold.
 
-    `id` = kind/item/warehouse as the served key spells them, and `/` as %2F: a code may hold one.
+    `id` = kind/key/episode, where the episode is the cut at which it began to hold, so that a replay gives the same id;
+    a `/` in a code is %2F. `position`: of the cut that this state is of. `count`: how many there are, where one alert
+    stands for many. `facts`: what it is about and its figures, by name.
     """
 
     id: str
     kind: str
     state: str
-    item: str
-    warehouse: str
-    available: str
+    severity: str
+    department: str
     since: str
     position: str
+    count: str = "1"
+    facts: dict[str, str] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    @property
+    def is_open(self) -> bool:
+        """It has not ended."""
+        return self.state != RESOLVED
+
+    @property
+    def stem(self) -> str:
+        """Kind and key."""
+        return self.id.rpartition("/")[0]
+
+    @property
+    def is_sum(self) -> bool:
+        """It stands for many."""
+        return self.stem == f"{self.kind}/{ALL}"
+
+    @property
+    def offset(self) -> int:
+        """Where in the log its episode began; -1 where the id is not one of ours."""
+        offset = self.id.rpartition(".")[2]
+        return int(offset) if offset.isdecimal() else -1
+
+    def to_dict(self) -> dict[str, str]:
         """Plain fields, for JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in _BASE} | self.facts
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> Self:
         """The inverse of `to_dict`. Raises KeyError, TypeError."""
-        return cls(**{name: str(d[name]) for name in cls.__slots__})
+        said = {name: str(value) for name, value in d.items()}
+        base = {"severity": "", "department": "", "count": "1", "position": ""} | said
+        facts = {name: value for name, value in said.items() if name not in _BASE}
+        return cls(**{name: base[name] for name in _BASE}, facts=facts)
 
 
-class AlertBook:
-    """The open alerts, and the events (opened, resolved) that led to them."""
-
-    def __init__(self, levels: StockLevels) -> None:
-        self._levels = levels
-        self.open: dict[str, Alert] = {}
-
-    def evaluate(self, changed: Iterable[Level], position: Position, time_ms: int) -> list[Alert]:
-        """What opened or ended with these (item, warehouse) levels; an open alert's quantity follows silently."""
-        if not self._levels.shape.has_reserved:
-            return []
-        ids = [(level, self._id(level) if level.available < 0 else "") for level in changed]
-        # what ends first: a code that passes from one level to another takes the alert's id along
-        ended = [(self.open.pop(level.alert), level) for level, key in ids if level.alert not in ("", key)]
-        events = [
-            replace(alert, state="resolved", available=self._available(level), position=str(position))
-            for alert, level in ended
-        ]
-        for level, key in ids:
-            if key and level.alert == key:
-                self.open[key] = replace(self.open[key], available=self._available(level))
-            elif key:
-                self.open[key] = self._alert(key, level, position, time_ms)
-                events.append(self.open[key])
-            level.alert = key
-        return events
-
-    def reconcile(self, published: dict[str, Alert], served: dict[str, Alert]) -> list[Alert]:
-        """What must still be told, given the alerts the topic holds open; they keep the time they opened.
-
-        `served`: those that Redis holds open; a worker that died in between had not told the topic yet.
-        """
-        events = [replace(a, state="resolved") for key, a in (served | published).items() if key not in self.open]
-        self.open |= {key: replace(self.open[key], since=a.since) for key, a in published.items() if key in self.open}
-        # one that ended and opened again may have ended in Redis only
-        return events + [a for key, a in self.open.items() if key not in published or key not in served]
-
-    def _id(self, level: Level) -> str:
-        shape = self._levels.shape
-        codes = shape.item.codes.show(level.idents[0]), shape.warehouse.codes.show(level.idents[1])
-        return "/".join((NEGATIVE, *(code.replace("/", "%2F") for code in codes)))
-
-    def _alert(self, key: str, level: Level, position: Position, time_ms: int) -> Alert:
-        kind, item, warehouse = key.split("/", 2)
-        return Alert(
-            key, kind, "open", unquote(item), unquote(warehouse), self._available(level), iso(time_ms), str(position)
-        )
-
-    def _available(self, level: Level) -> str:
-        return self._levels.write.text(level.available)
+def told_again(
+    alert: Alert, state: str, cut: Cut, facts: dict[str, str], *, count: int = 1, since: str | None = None
+) -> Alert:
+    """The alert in another state, as of a cut."""
+    since = alert.since if since is None else since
+    return replace(alert, state=state, position=str(cut.position), facts=facts, count=str(count), since=since)

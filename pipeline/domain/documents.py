@@ -6,6 +6,7 @@ last, and only the quantities that changed are written again.
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.domain import names
 from pipeline.domain.decimals import decimal_text
@@ -19,7 +20,7 @@ class Level:
     `shown` is its served key, "" before it was served; `text` is its on hand as it is written, "" when it must be
     written anew. `listed`: of an item, what it says of its warehouses (name, on hand, name, on hand, ..), empty when it
     must be listed anew; `place`: of an (item, warehouse) level, where its on hand stands in its item's list.
-    `degraded`: why its figures may be wrong, "" where they are right.
+    `alert`: what the alerts know of it. `degraded`: why its figures may be wrong, "" where they are right.
     """
 
     idents: tuple[Hashable, ...]
@@ -32,7 +33,7 @@ class Level:
     shown: str = ""
     renamed: bool = False
     text: str = ""
-    alert: str = ""
+    alert: Any = None
     degraded: str = ""
     negative: bool = False
     place: int = 0
@@ -52,6 +53,7 @@ class Document:
     """A served key as it is at `offset`. `fields` is flat: name, value, name, value; empty = the level is gone.
 
     `negative`: the quantity available, where that is below zero; `recovered`: it was when last shown, and is no more.
+    `order`: it is an order's, not a level's.
     """
 
     key: str
@@ -61,6 +63,7 @@ class Document:
     level: Level | None = None
     negative: str = ""
     recovered: bool = False
+    order: bool = False
 
 
 class DocumentWriter:

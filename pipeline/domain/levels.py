@@ -39,6 +39,8 @@ class StockLevels:
         self.marked: Mapping[Key, str] = {}
         """The result rows whose levels are degraded, and why."""
         self._degraded: dict[Level, str] = {}
+        self.touched: Iterable[Level] = ()
+        """The levels of every kind that the last call of `absorb` changed."""
         self._dimensions = (shape.item, shape.warehouse, *shape.detail)
 
     def share(self, shared: Iterable[tuple[str, str]]) -> None:
@@ -71,6 +73,7 @@ class StockLevels:
             level.offset, level.time_ms = offset, time_ms
             touched[level] = None
         self._dirty |= touched
+        self.touched = touched
         return [level for level in touched if len(level.idents) == 2]
 
     def mark(self, reasons: Mapping[Key, str], offset: int, time_ms: int) -> None:

@@ -3,6 +3,7 @@
     {prefix}:{ITEM}                             one item, all warehouses
     {prefix}:{ITEM}:WAREHOUSE                   one item in one warehouse
     {prefix}:{ITEM}:WAREHOUSE:location=..,lot=..  the detail, where the ERP has it
+    {prefix}:order:NUMBER                       one order, where the pack has orders.sql
 
 `~` is ours: alone it means "none", `~7` is the id of something without a code, `code~7` tells two with one code apart.
 """
@@ -34,6 +35,17 @@ def detail_key(prefix: str, item: str, warehouse: str, dimensions: list[tuple[st
     """The key of the detail; dimensions that are "none" are left out by the caller."""
     tail = ",".join(f"{name}={code}" for name, code in dimensions) or NONE
     return f"{prefix}:{{{item}}}:{warehouse}:{tail}"
+
+
+def order_key(prefix: str, number: str) -> str:
+    """The key of an order; `number` is already encoded."""
+    return f"{prefix}:order:{number}"
+
+
+def order_of(prefix: str, key: str) -> str | None:
+    """The number of the order that has a served key; None of another key."""
+    begin = order_key(prefix, "")
+    return unquote(key[len(begin) :]) if key.startswith(begin) else None
 
 
 def parse_key(prefix: str, key: str) -> dict[str, str]:

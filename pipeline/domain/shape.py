@@ -65,11 +65,21 @@ class Shape:
         return amounts[self.reserved_at] * self.reserved_factor
 
 
-def _dimension(name: str, keys: Sequence[str]) -> Dimension | None:
+def dimension(name: str, keys: Sequence[str]) -> Dimension | None:
+    """The column `name` of a result, told apart by its id where the query yields one; None where it yields neither."""
     if f"{name}_id" in keys:
         at = keys.index(f"{name}_id")
         return Dimension(name, at, keys.index(name) if name in keys else at, Codes())
     return Dimension(name, keys.index(name), keys.index(name), PlainCodes()) if name in keys else None
+
+
+def meet(file: str, own: Dimension, stocks: Dimension) -> None:
+    """Raises PackError where a query of `file` does not tell things apart as the stock query does."""
+    by_id = not isinstance(stocks.codes, PlainCodes)
+    if by_id == isinstance(own.codes, PlainCodes):
+        how = f"{own.name}_id" if by_id else f"no {own.name}_id"
+        what = f"stock.sql tells {own.name}s apart by {'id' if by_id else 'code'}, {file} does not"
+        raise PackError(what, f"yield {how} in {file}: it meets stock by that")
 
 
 def shape_of(keys: Sequence[str], amounts: Sequence[AmountLike], reserved: str) -> Shape:
@@ -79,13 +89,13 @@ def shape_of(keys: Sequence[str], amounts: Sequence[AmountLike], reserved: str) 
             raise NotServedError(f"stock.sql yields {name}, which is not served yet", f"leave {name} out of the query")
     if reserved not in ("stock", "none"):
         raise NotServedError(f"[stock] reserved = {reserved!r} is not served yet", 'use "stock" or "none"')
-    item, warehouse = _dimension("item", keys), _dimension("warehouse", keys)
+    item, warehouse = dimension("item", keys), dimension("warehouse", keys)
     by_name = {a.name: i for i, a in enumerate(amounts)}
     if item is None or warehouse is None or "on_hand" not in by_name:
         raise PackError("stock.sql must yield item, warehouse and on_hand", "see the pack contract")
     if reserved == "stock" and "reserved" not in by_name:
         raise PackError('[stock] reserved = "stock", but stock.sql yields no reserved', 'add it, or say "none"')
-    detail = tuple(d for d in (_dimension(n, keys) for n in DETAIL) if d)
+    detail = tuple(d for d in (dimension(n, keys) for n in DETAIL) if d)
     status = next((d for d in detail if d.name == "status"), None)
     has_reserved = reserved == "stock"
     at = by_name["on_hand"], by_name["reserved"] if has_reserved else by_name["on_hand"]

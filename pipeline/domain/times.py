@@ -15,6 +15,12 @@ def iso(ms: int) -> str:
     return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def day(value: object) -> str | None:
+    """The day of a date, timestamp, YYYYMMDD or ISO text, as `2026-11-22`; zeros, blanks and None are none."""
+    digits = str(value)[:10].replace("-", "")[:8] if value is not None else ""
+    return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}" if digits.strip("0 ") else None
+
+
 def milliseconds(text: str) -> int:
     """The inverse of `iso`. Raises ValueError."""
     return round((datetime.fromisoformat(text) - _EPOCH) / timedelta(milliseconds=1))

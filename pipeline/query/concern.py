@@ -34,7 +34,7 @@ class Concern:
     """One table's rows and the groups of view number `view`.
 
     `deciding`: the columns that say which groups a row concerns; the others are amounts only.
-    `watched`: the tables whose changes may move a row's part in the groups.
+    `watched`: the tables whose changes may move a row's part in the groups. `is_read`: the view reads the table at all.
     """
 
     def __init__(self, table: TablePlan, generator: Generator, view: int) -> None:
@@ -47,6 +47,7 @@ class Concern:
         ]
         branches = [a.branch for u in units for a in u.arms if table in a.branch.tables.values()]
         self.deciding = frozenset(table.pk).union(*(_deciding(b, table) for b in branches))
+        self.is_read = bool(branches)
         self.watched = frozenset(name for b in branches for name in _watched(b, table))
 
     def _finder(self, walks: tuple[str, ...]) -> Callable[[Row | None, Row | None], set[Any]]:

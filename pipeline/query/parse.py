@@ -1,6 +1,6 @@
 """SQL text -> checked tree: only nodes of the grammar, parameters bound, every name resolved against the catalog."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
 from sqlglot import exp, parse
@@ -18,7 +18,7 @@ from pipeline.query.nodes import check_growth, check_nodes
 from pipeline.query.place import MappingText, closest
 from pipeline.query.spelling import check_ends, check_size, check_spelling
 
-__all__ = ["Params", "Parsed", "fold_name", "parse_query"]
+__all__ = ["Params", "Parsed", "fold_name", "parse_condition", "parse_query"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,24 @@ def parse_query(text: MappingText, catalog: Catalog, params: Params) -> Parsed:
     check_nodes(text, tree, catalog.dialect)
     tables = _resolve_tables(text, tree, catalog)
     return Parsed(text, catalog.dialect, _qualify(text, tree, catalog.dialect, tables), tokens, tables)
+
+
+def parse_condition(text: MappingText, dialect: str, names: Container[str]) -> exp.Expr:
+    """Check the condition of a query of the form SELECT .. FROM .. WHERE condition over columns of these `names`."""
+    check_size(text)
+    tokens = _tokens(text, dialect)
+    check_spelling(text, dialect, tokens, names)
+    tree = _tree(text, dialect)
+    bind(text, tokens, tree, {}, dialect)
+    check_nodes(text, tree, dialect)
+    where = tree.args.get("where")
+    others = [name for name, part in tree.args.items() if part and name not in ("expressions", "from_", "where")]
+    if not isinstance(tree, exp.Select) or others or where is None:
+        text.refuse_at(
+            len(text.sql.rstrip()) - 1, "more than one condition", "write one condition, joined by AND or OR"
+        )
+    condition: exp.Expr = where.this
+    return condition
 
 
 def _tokens(text: MappingText, dialect: str) -> tuple[Token, ...]:

@@ -4,7 +4,7 @@ Only here are the exact place and the author's own words known. What passes, the
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from sqlglot.tokenizer_core import Token, TokenType
 
@@ -45,15 +45,16 @@ def check_size(text: MappingText) -> None:
         text.refuse_at(found.start(), f"a control character ({found[0]!r})", "remove it")
 
 
-def check_spelling(text: MappingText, dialect: str, tokens: Sequence[Token]) -> None:
-    """PackError at the first token that is not the grammar's, or not the dialect's."""
+def check_spelling(text: MappingText, dialect: str, tokens: Sequence[Token], names: Container[str] = ()) -> None:
+    """PackError at the first token that is not the grammar's, or not the dialect's; `names` are never its words."""
     words = [_word(token) for token in tokens]
     scopes, end = Scopes(text, dialect, tokens, words), 0
     for i, token in enumerate(tokens):
         _check_gap(text, dialect, end, token.start)
         end = token.end + 1
         _check_quoting(text, dialect, tokens, i)
-        _check_word(text, dialect, words, i, token)
+        if token.text not in names or words[i + 1 : i + 2] == ["("]:
+            _check_word(text, dialect, words, i, token)
         _check_beginning(text, words, i, token)
         scopes.follow(i)
     _check_gap(text, dialect, end, len(text.sql))

@@ -13,7 +13,7 @@ from pipeline.domain.errors import SettingsError
 from pipeline.settings.model import FILE, Kafka, Redis, Settings, Source, Worker
 
 _SECRETS = {"password": "password_file", "sasl_password": "sasl_password_file"}
-_PATHS = {"password_file", "sasl_password_file", "ssl_cafile", "directory"}
+_PATHS = {"password_file", "sasl_password_file", "ssl_cafile", "directory", "alerts"}
 
 
 def load(file: Path | None = None) -> Settings:

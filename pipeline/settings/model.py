@@ -112,6 +112,8 @@ class Source(_Section):
     """The replication slot; unset = onhand_<name>."""
     server_id: int = Field(default=0, ge=0, le=4_294_967_295)
     """MariaDB: the replica's number that Debezium reads the binlog under; 0 = one that follows from the name."""
+    alerts: Path | None = None
+    """Rules of alerts, over those of the pack and of onhand itself; unset = only those."""
     rows: Literal["memory", "disk"] = "memory"
     """Where the worker keeps this source's rows: "disk" for ledgers too large for memory, in [worker] directory."""
     poll_interval_ms: int = Field(default=5, ge=1, le=1000)
@@ -179,6 +181,21 @@ class Source(_Section):
     def alerts_topic(self) -> str:
         """Open and closed alerts, by key."""
         return f"onhand.{self.name}.alerts"
+
+    @property
+    def acks_topic(self) -> str:
+        """Who has taken note of which alert, by the alert's id."""
+        return f"onhand.{self.name}.acks"
+
+    @property
+    def orders_topic(self) -> str:
+        """What is served of each order, by its number, where the pack has orders.sql."""
+        return f"onhand.{self.name}.orders"
+
+    @property
+    def movements_topic(self) -> str:
+        """Posted movements as events, where the pack has movements.sql."""
+        return f"onhand.{self.name}.movements"
 
     @property
     def quarantine_topic(self) -> str:

@@ -102,7 +102,8 @@ def own_server() -> Iterator[Server]:
 
 
 def alert(item: str, state: str = "open") -> Alert:
-    return Alert(f"negative_available/{item}/W1", "negative_available", state, item, "W1", "-1", AS_OF, "0/10")
+    ident, facts = f"negative_available/{item}/W1/1.7", {"item": item, "warehouse": "W1", "available": "-1"}
+    return Alert(ident, "negative_available", state, "warning", "planning", AS_OF, "0/10", facts=facts)
 
 
 def test_a_cut_is_served_as_it_was_written(site: Site) -> None:

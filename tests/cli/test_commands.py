@@ -15,8 +15,9 @@ from pipeline.cli.main import COMMANDS as EVERY
 from tests.cli.site import ONHAND, Site
 
 COMMANDS = (
-    *(name for name in EVERY if name not in {"pack", "quarantine"}),
+    *(name for name in EVERY if name not in {"pack", "quarantine", "alerts"}),
     "quarantine list", "quarantine show", "quarantine replay", "quarantine drop",
+    "alerts list", "alerts show", "alerts ack",
 )  # fmt: skip
 
 
@@ -54,6 +55,7 @@ def test_help_has_examples(command: str, tmp_path: Path) -> None:
         (("apply", "shop"), "no source 'shop'"),
         (("quarantine", "drop", "5"), "Missing option '--reason'"),
         (("quarantine", "drop", "5", "--reason", " "), "for a reason"),
+        (("alerts", "ack"), "Missing argument"),
         (("quarantine", "show", "five"), "unable to parse string as an integer"),
     ],
 )

@@ -16,20 +16,32 @@ from pipeline.manifest import Probe
 
 FOLDER = files("connectors") / "tryton"
 CASES = yaml.safe_load((FOLDER / "cases.yaml").read_text())
-KEY = ("item", "warehouse", "location", "lot")
-# what stock.sql yields, added up by identity and named as served: the code, else ~id
-SERVED = """
+KEYS = {
+    "stock": ("item", "warehouse", "location", "lot"), "orders": ("line",), "movements": ("line_id", "leg"),
+}  # fmt: skip
+# what a query yields, added up by identity and named as served: the code, else ~id
+STOCK = """
 SELECT COALESCE(item, '~' || item_id) AS item, COALESCE(warehouse, '~' || warehouse_id) AS warehouse,
        COALESCE(location, '~' || location_id) AS location, COALESCE(lot, '~' || lot_id) AS lot,
        SUM(on_hand) AS on_hand, SUM(reserved) AS reserved
 FROM ({}) AS mapped GROUP BY item_id, item, warehouse_id, warehouse, location_id, location, lot_id, lot
 """
+ORDERS = """
+SELECT COALESCE(order_no, '~' || order_no_id) AS order_no, line, item, warehouse, status, due, product,
+       SUM(required) AS required, SUM(issued) AS issued, SUM(returned) AS returned, SUM(reserved) AS reserved
+FROM ({}) AS mapped GROUP BY order_no_id, order_no, line_id, line, item, warehouse, status, due, product
+"""
+MOVEMENTS = """
+SELECT line_id, leg, doc_type, doc_no, COALESCE(item, '~' || item_id) AS item, warehouse, kind, order_no, qty
+FROM ({}) AS mapped
+"""
+SERVED = {"stock": STOCK, "orders": ORDERS, "movements": MOVEMENTS}
 
 
 def test_the_captured_columns_are_those_of_schema_sql(tryton_url: str) -> None:
     captured = attach.captured(tryton_url, [1])
     assert sorted(captured) == [
-        f"public.{name}" for name in ("product_product", "stock_location", "stock_lot", "stock_move")
+        f"public.{name}" for name in ("product_product", "production", "stock_location", "stock_lot", "stock_move")
     ]
     assert set(captured["public.stock_location"]) == {
         "id",
@@ -72,29 +84,32 @@ def test_case(case: Mapping[str, Any], tryton_url: str) -> None:
     with psycopg.connect(tryton_url) as erp:
         _put(erp, CASES["given"])
         for step in case["steps"]:
-            before = _served(erp)
+            before = {kind: _served(erp, kind) for kind in KEYS}
             _put(erp, step["put"])
-            assert _changes(before, _served(erp)) == _expected(step["expect"]["stock"], before, _served(erp)), step[
-                "says"
-            ]
+            for kind, was in before.items():
+                now = _served(erp, kind)
+                expected = _expected(kind, step["expect"].get(kind, ()), was, now)
+                assert _changes(was, now) == expected, (kind, step["says"])
 
 
-def _served(erp: psycopg.Connection[Any]) -> dict[tuple[str, ...], dict[str, Any]]:
-    text = (FOLDER / "stock.sql").read_text().replace(":orgs", str(CASES["params"]["orgs"])[1:-1])
-    rows = erp.cursor(row_factory=dict_row).execute(SERVED.format(text)).fetchall()
-    return {tuple(row[name] for name in KEY): row for row in rows}
+def _served(erp: psycopg.Connection[Any], kind: str) -> dict[tuple[str, ...], dict[str, Any]]:
+    text = (FOLDER / f"{kind}.sql").read_text().replace(":orgs", str(CASES["params"]["orgs"])[1:-1])
+    rows = erp.cursor(row_factory=dict_row).execute(SERVED[kind].format(text)).fetchall()
+    return {tuple(row[name] for name in KEYS[kind]): row for row in rows}
 
 
 def _changes(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> dict[Any, Any]:
     return {key: after.get(key) for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
 
 
-def _expected(rows: Iterable[dict[str, Any]], *states: Mapping[Any, Any]) -> dict[Any, Any]:
+def _expected(kind: str, rows: Iterable[dict[str, Any]], *states: Mapping[Any, Any]) -> dict[Any, Any]:
     """`expect` as changes: each row names one key; the columns it names must be so, the others may be what they are."""
     found = {}
     for row in rows:
-        named = {name: row[name] for name in KEY if name in row}
-        [key] = {key for state in states for key in state if named.items() <= dict(zip(KEY, key, strict=True)).items()}
+        named = {name: row[name] for name in KEYS[kind] if name in row}
+        [key] = {
+            key for state in states for key in state if named.items() <= dict(zip(KEYS[kind], key, strict=True)).items()
+        }
         found[key] = None if row.get("gone") else {**states[-1][key], **row}
     return found
 

@@ -6,10 +6,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from pipeline.adapters.redis import Cut, Projection
-from pipeline.domain.alerts import Alert, AlertBook
+from pipeline.domain.alert_book import AlertBook
+from pipeline.domain.alerts import Alert
 from pipeline.domain.change import Position
 from pipeline.domain.documents import Document
 from pipeline.domain.levels import StockLevels, stock_levels
+from pipeline.rules import Known, compile_rules, load
 from streams.fold import Place, StockFold
 from streams.ledger import Ledger
 from streams.ports import Identity
@@ -64,7 +66,9 @@ def meta(time_ms: int, *, quarantined: bool = False) -> dict[str, str]:
 def alerts_of(levels: StockLevels, time_ms: int) -> list[Alert]:
     """What opens with these levels."""
     changed = [level for level in levels.levels.values() if len(level.idents) == 2]
-    return AlertBook(levels).evaluate(changed, "0/23AD468", time_ms)
+    book = AlertBook(compile_rules(load(), Known(levels)))
+    book.epoch = EPOCH
+    return book.evaluate(changed, Place(OFFSET, Position(0x23AD468), time_ms))
 
 
 def publish(url: str, documents: list[Document], meta: dict[str, str], alerts: list[Alert]) -> None:

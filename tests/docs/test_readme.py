@@ -14,10 +14,11 @@ from infra.stack.site import ROOT
 from pipeline import settings, telemetry
 from pipeline.adapters.redis import ATOMIC, CHUNK, GONE_SECONDS
 from pipeline.cli.main import COMMANDS
-from pipeline.domain.alerts import NEGATIVE, Alert
+from pipeline.domain.alerts import Alert
 from pipeline.domain.documents import Document
 from pipeline.domain.names import encode, level_key
 from pipeline.domain.shape import DETAIL
+from pipeline.rules import load
 from pipeline.settings import Worker
 from tests.docs import served
 from tests.docs.conftest import READ
@@ -130,8 +131,10 @@ def test_words_and_numbers_of_the_contract() -> None:
     assert set(re.findall(r"`(\w+)`", state)) == set(telemetry.STATES)
     alert = re.search(r"An alert is JSON with ((?:`\w+` ?)+)", readme)
     assert alert
-    assert tuple(re.findall(r"\w+", alert[1])) == Alert.__slots__
-    assert f"the one kind so far is `{NEGATIVE}`" in readme
+    assert (*re.findall(r"\w+", alert[1]), "facts") == Alert.__slots__
+    shipped = re.search(r"kinds that come\nwith onhand are (.*);", readme)
+    assert shipped
+    assert re.findall(r"`(\w+)`", shipped[1]) == [r.rule.kind for r in load()]
     assert f"up to {ATOMIC:,} documents" in readme
     assert f"in chunks of {CHUNK}" in readme
     assert f"127.0.0.1:{Worker().metrics_port}/metrics" in readme

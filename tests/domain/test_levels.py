@@ -5,8 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.alerts import AlertBook
-from pipeline.domain.change import Position
 from pipeline.domain.errors import PackError
 from pipeline.domain.levels import StockLevels, expected_documents, stock_levels
 
@@ -195,64 +193,6 @@ def test_any_history_ends_as_its_last_state_and_each_change_is_shown(history: li
     assert sum(by_item.values()) == sum(int(v["on_hand"]) for k, v in served.items() if k.count(":") == 1)
 
 
-def test_an_alert_opens_follows_and_ends_with_available() -> None:
-    levels = stock_levels("stock", View(), "stock")
-    book = AlertBook(levels)
-    opened = book.evaluate(levels.absorb([row(7, "RIM", 1, 2, 5)], 1, 1000), "0/1", 1000)
-    assert [(a.id, a.state, a.available, a.since) for a in opened] == [
-        ("negative_available/RIM/WH", "open", "-3", "1970-01-01T00:00:01.000Z")
-    ]
-    assert book.evaluate(levels.absorb([row(7, "RIM", 1, 1, 5)], 2, 2000), "0/2", 2000) == []
-    assert book.open["negative_available/RIM/WH"].available == "-4"
-    ended = book.evaluate(levels.absorb([row(7, "RIM", 1, 9, 5)], 3, 3000), "0/3", 3000)
-    assert [(a.state, a.available, a.since) for a in ended] == [("resolved", "4", "1970-01-01T00:00:01.000Z")]
-    assert book.open == {}
-
-
-def test_an_alert_says_its_codes_as_people_write_them_and_where_it_opened() -> None:
-    levels = stock_levels("stock", View(keys=("item", "warehouse")), "stock")
-    short = [("R/M 7", "W:1"), ("A", "B/C"), ("A/B", "C")]
-    changed = levels.absorb([(key, 1, (2, 5)) for key in short], 1, 1000)
-    opened = AlertBook(levels).evaluate(changed, Position(9), 1000)
-    assert [(a.item, a.warehouse) for a in opened] == short
-    assert opened[0].id == "negative_available/R%2FM%207/W%3A1"
-    assert opened[0].position == str(Position(9))
-    assert len({a.id for a in opened}) == 3
-
-
-def test_an_alert_follows_a_renamed_item_and_a_vanished_one() -> None:
-    levels = stock_levels("stock", View(), "stock")
-    book = AlertBook(levels)
-    book.evaluate(levels.absorb([row(7, "RIM", 1, -1)], 1, 0), "0/1", 0)
-    renamed = [row(7, "RIM", 1, 0, count=0), row(7, "HOOP", 1, -1)]
-    events = book.evaluate(levels.absorb(renamed, 2, 0), "0/2", 0)
-    assert [(a.id, a.state) for a in events] == [
-        ("negative_available/RIM/WH", "resolved"),
-        ("negative_available/HOOP/WH", "open"),
-    ]
-    events = book.evaluate(levels.absorb([row(7, "HOOP", 1, 0, count=0)], 3, 0), "0/3", 0)
-    assert [(a.id, a.state) for a in events] == [("negative_available/HOOP/WH", "resolved")]
-
-
-def test_alerts_the_topic_still_holds_open_are_ended_and_keep_their_time() -> None:
-    levels = stock_levels("stock", View(), "stock")
-    book = AlertBook(levels)
-    (opened,) = book.evaluate(levels.absorb([row(7, "RIM", 1, -1)], 1, 5000), "0/1", 5000)
-    stale = type(opened).from_dict(opened.to_dict() | {"id": "negative_available/HUB/WH"})
-    older = type(opened).from_dict(opened.to_dict() | {"since": "1970-01-01T00:00:00.000Z"})
-    told = book.reconcile({stale.id: stale, older.id: older}, {older.id: older})
-    assert [(a.id, a.state) for a in told] == [(stale.id, "resolved")]
-    assert book.open[older.id].since == "1970-01-01T00:00:00.000Z"
-
-
-def test_an_alert_that_ended_in_redis_only_and_opened_again_is_opened_there_too() -> None:
-    levels = stock_levels("stock", View(), "stock")
-    book = AlertBook(levels)
-    (opened,) = book.evaluate(levels.absorb([row(7, "RIM", 1, -1)], 1, 5000), "0/1", 5000)
-    older = type(opened).from_dict(opened.to_dict() | {"since": "1970-01-01T00:00:00.000Z"})
-    assert book.reconcile({older.id: older}, {}) == [older]
-
-
 def test_a_level_that_was_empty_while_its_item_and_warehouse_were_renamed() -> None:
     levels = stock_levels("stock", View(), "stock")
     gone, other = row(7, "RIM", 1, 0, count=0), row(7, "RIM", 2, 3)
@@ -271,16 +211,3 @@ def test_a_level_that_was_empty_while_its_item_and_warehouse_were_renamed() -> N
     levels.absorb([((8, "NUT", 2, "B2", 9, "S", None, None), 1, (1, 0))], 7, 0)
     levels.absorb([elsewhere("B2")], 8, 0)
     assert {name for name in shown(levels)["stock:{HOOP}"] if name.startswith("w:")} == {"w:WH", "w:B2"}
-
-
-def test_an_alert_ends_with_its_level_and_opens_with_the_one_that_has_the_code_now() -> None:
-    levels = stock_levels("stock", View(), "stock")
-    book = AlertBook(levels)
-    book.evaluate(levels.absorb([row(7, "RIM", 1, -1)], 1, 1000), Position(1), 1000)
-    passed_on = [row(8, "RIM", 1, -2), row(7, "RIM", 1, 0, count=0)]
-    events = book.evaluate(levels.absorb(passed_on, 2, 2000), Position(2), 2000)
-    assert [(e.id, e.state, e.available) for e in events] == [
-        ("negative_available/RIM/WH", "resolved", "0"), ("negative_available/RIM/WH", "open", "-2"),
-    ]  # fmt: skip
-    assert book.evaluate(levels.absorb([row(8, "RIM", 1, -3)], 3, 3000), Position(3), 3000) == []
-    assert [a.available for a in book.open.values()] == ["-3"]

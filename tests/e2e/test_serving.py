@@ -25,12 +25,13 @@ def test_a_level_says_its_numbers_and_its_age(source: Source) -> None:
 def test_negative_available_is_an_alert_until_it_ends(source: Source) -> None:
     source.sql.execute("UPDATE quant SET reserved = 20, quantity = 12.5 WHERE id = 100002")
     source.wait_until_served()
-    alert = json.loads(source.redis.hget(f"{source.prefix}:alerts", "negative_available/PAIR/W1"))
+    (alert,) = [json.loads(held) for held in source.redis.hvals(f"{source.prefix}:alerts")]
+    assert alert["id"].rpartition("/")[0] == "negative_available/PAIR/W1"
     assert (alert["state"], alert["available"], alert["item"], alert["warehouse"]) == ("open", "-7.5000", "PAIR", "W1")
     assert source.redis.zscore(f"{source.prefix}:negative", f"{source.prefix}:{{PAIR}}:W1") == -7.5
     source.sql.execute("UPDATE quant SET reserved = 0 WHERE id = 100002")
     source.wait_until_served()
-    assert source.redis.hget(f"{source.prefix}:alerts", "negative_available/PAIR/W1") is None
+    assert source.redis.hgetall(f"{source.prefix}:alerts") == {}
     assert source.redis.zscore(f"{source.prefix}:negative", f"{source.prefix}:{{PAIR}}:W1") is None
 
 

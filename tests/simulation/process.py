@@ -112,7 +112,7 @@ class Alerts:
     async def open(self) -> dict[str, Alert]:
         await self._process.point("reading the alerts topic")
         latest = {key: Alert.from_dict(msgspec.json.decode(value)) for key, value in self._topic}
-        return {key: a for key, a in latest.items() if a.state == "open"}
+        return {key: a for key, a in latest.items() if a.is_open}
 
     async def tell(self, events: list[Alert]) -> None:
         for a in events:

@@ -1,6 +1,6 @@
 """A small ERP and the log that Debezium would write of it, kills of Kafka Connect included."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from pipeline.adapters.quarantine import Noted
 from pipeline.domain.levels import expected_documents, stock_levels
 from pipeline.query import Engine, MappingText, compile_source
 from pipeline.query.rows import Store
+from pipeline.rules import RuleText
 from streams.fold import StockFold
 from streams.quarantine import Quarantine
 from tests.query.schemas import catalog_of
@@ -37,11 +38,12 @@ def compiled(store: Store | None = None) -> Engine:
 
 
 def new_fold(
-    store: Store | None = None, swept: dict[str, int] | None = None, noted: dict[bytes, Noted] | None = None
-) -> StockFold:
+    store: Store | None = None, swept: dict[str, int] | None = None, noted: dict[bytes, Noted] | None = None,
+    *, rules: Sequence[RuleText] | None = None,
+) -> StockFold:  # fmt: skip
     engine = compiled(store)
     levels, reader = stock_levels(PREFIX, engine.views["stock"], "stock"), LogReader(SERVER, engine.tables)
-    return StockFold(engine, levels, reader, swept, Quarantine(engine, reader, noted or {}, LOG_EPOCH))
+    return StockFold(engine, levels, reader, swept, Quarantine(engine, reader, noted or {}, LOG_EPOCH), rules=rules)
 
 
 _TRUTH = compiled()

@@ -9,7 +9,21 @@ from hypothesis import strategies as st
 from pipeline.domain.change import Position
 from pipeline.domain.documents import Document
 from streams.fold import StockFold
-from tests.streams.erp import Log, Op, Record, Served, State, item, new_fold, place, position, quant, states, truth
+from tests.streams.erp import (
+    LOG_EPOCH,
+    Log,
+    Op,
+    Record,
+    Served,
+    State,
+    item,
+    new_fold,
+    place,
+    position,
+    quant,
+    states,
+    truth,
+)
 
 LAST = 12  # transactions of a history
 
@@ -267,7 +281,8 @@ def test_alerts_open_and_end_at_the_ends_of_transactions(log: Log) -> None:
     log.transaction(2, [quant(1, 1, 1, 5, 8), quant(2, 1, 1, 4)])
     assert folded(log).events == []
     log.transaction(3, [quant(2, 1, 1, 1)])
+    opened = log.records[-1].offset
     log.transaction(4, [quant(2, 1, 1, 3)])
-    events = [(a.id, a.state, a.available, a.since[17:19]) for a in folded(log).events]
-    name = "negative_available/A/W1"
+    events = [(a.id, a.state, a.facts["available"], a.since[17:19]) for a in folded(log).events]
+    name = f"negative_available/A/W1/{LOG_EPOCH}.{opened}"
     assert events == [(name, "open", "-2.00", "03"), (name, "resolved", "0.00", "03")]

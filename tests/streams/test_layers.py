@@ -65,7 +65,7 @@ def test_a_key_that_says_itself_that_it_may_be_wrong_is_named_so(on_hand: str, l
     by_erp = served | {"on_hand": "not a number"} if layer == QUARANTINED else numbers(truth(state)[KEY])
     differing: dict[str, Both] = {KEY: (by_erp, served)}
     assert layers_of(cast("Comparison", comparison), fold, differing, {KEY}) == {KEY: layer}
-    fold.quarantine.whole = True
+    fold.quarantine.stock.whole = True
     if layer == QUARANTINED:
         fold.levels.mark({}, 99, 99)
     assert layers_of(cast("Comparison", comparison), fold, differing, {KEY}) == {KEY: layer}, "all keys are"

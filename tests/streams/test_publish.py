@@ -15,6 +15,7 @@ from pipeline.domain.change import Position
 from pipeline.domain.documents import Document
 from pipeline.domain.errors import RefusedError
 from pipeline.query.rows import Store
+from pipeline.rules import RuleText
 from streams.holes import HISTORY_MS
 from streams.ledger import Ledger
 from streams.ports import Identity
@@ -62,7 +63,7 @@ class Memory:
             self.cuts.append(cut)
             for a in cut.alerts:
                 self.alerts_.pop(a.id, None)
-                if a.state == "open":
+                if a.is_open:
                     self.alerts_[a.id] = a
 
     async def rebuild(self, cut: Cut, documents: Iterable[Document], open_alerts: Iterable[Alert]) -> int:
@@ -96,7 +97,7 @@ class Topic:
         self.told += events
         for a in events:
             self.held[a.id] = a
-            if a.state != "open":
+            if not a.is_open:
                 self.held.pop(a.id, None)
 
 
@@ -135,11 +136,12 @@ class Worker:
     committed: str = ""
     store: Store | None = None
     notes: Notes = field(default_factory=Notes)
+    rules: Sequence[RuleText] | None = None
 
     def __post_init__(self) -> None:
         end = self.log.records[-1].offset + 1 if self.log.records else 0
         self.ledger = Ledger(replay_until=end, committed_metadata=self.committed)
-        self.fold = new_fold(self.store, self.notes.swept, self.notes.noted)
+        self.fold = new_fold(self.store, self.notes.swept, self.notes.noted, rules=self.rules)
         self.publisher = Publisher(
             self.identity, self.fold, self.redis, ledger=self.ledger, alerts=self.alerts, notes=self.notes,
             now=lambda: self.clock,
@@ -160,7 +162,9 @@ class Worker:
 
     def again(self, **changes: Any) -> "Worker":
         """The next process on the same log, Redis and alerts topic."""
-        return Worker(self.log, self.redis, self.alerts, clock=self.clock, **{"notes": self.notes} | changes)
+        return Worker(
+            self.log, self.redis, self.alerts, clock=self.clock, **{"notes": self.notes, "rules": self.rules} | changes
+        )
 
 
 @pytest.fixture
@@ -273,7 +277,7 @@ def test_an_emptied_redis_is_projected_anew_with_the_open_alerts(log: Log) -> No
     log.transaction(3, [quant(2, 2, 1, 1)])
     worker.take()
     assert [cut.v for cut in worker.redis.rebuilds][1:] == [v(log)]
-    assert [a.id for a in worker.redis.rebuilds[-1].alerts] == ["negative_available/A/W1"]
+    assert [a.stem for a in worker.redis.rebuilds[-1].alerts] == ["negative_available/A/W1"]
     assert (worker.redis.served[RIM]["on_hand"], worker.redis.served["stock:{B}"]["on_hand"]) == ("6.00", "1.00")
     log.transaction(4, [quant(2, 2, 1, 2)])
     assert worker.take().redis.cuts[-1].v == v(log)
@@ -390,10 +394,10 @@ def test_alerts_are_told_once_over_restarts(log: Log) -> None:
     first = Worker(log).take()
     log.transaction(3, [quant(2, 2, 1, 1, 9)])
     second = first.again().take()
-    assert [a.item for a in second.alerts.told] == ["A", "B"]
+    assert [a.facts["item"] for a in second.alerts.told] == ["A", "B"]
     log.transaction(4, [quant(1, 1, 1, 9, 9)])
     third = second.again().take()
-    assert [(a.item, a.state) for a in third.alerts.told[2:]] == [("A", "resolved")]
+    assert [(a.facts["item"], a.state) for a in third.alerts.told[2:]] == [("A", "resolved")]
     log.transaction(5, [quant(3, 1, 1, 1)])
     assert len(third.again().take().alerts.told) == 3
 
@@ -421,7 +425,7 @@ def test_an_alert_that_only_redis_was_told_of_ends_there_too(log: Log) -> None:
     log.transaction(3, [quant(1, 1, 1, 9, 9)])
     second = first.again().take()
     assert second.redis.alerts_ == {}
-    assert [(a.item, a.state) for a in second.alerts.told[1:]] == [("A", "resolved")]
+    assert [(a.facts["item"], a.state) for a in second.alerts.told[1:]] == [("A", "resolved")]
 
 
 @pytest.mark.parametrize(

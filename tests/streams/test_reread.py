@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.applied import Applied, Text, plain
-from streams.fold import new_fold as applied_fold
+from streams.applied_fold import new_fold as applied_fold
 from tests.streams.erp import CATALOG, LOG_EPOCH, PREFIX, SERVER, SQL, Log, Op, item, place, quant
 from tests.streams.test_fold import FIRST, RIM, folded, on_hand
 

@@ -11,6 +11,7 @@ import redis
 
 from infra.stack.redis import Redis as Server
 from pipeline import telemetry
+from pipeline.adapters.debezium import LogReader
 from pipeline.adapters.redis import GONE_SECONDS, Projection, version
 from pipeline.domain.errors import RefusedError
 from pipeline.domain.levels import stock_levels
@@ -26,23 +27,28 @@ SERVER = "onhand.small"
 Hand = Callable[["Site"], Any]
 
 
+def new_fold(prefix: str) -> StockFold:
+    engine = compiled()
+    levels = stock_levels(prefix, engine.views["stock"], "stock")
+    return StockFold(engine, levels, LogReader(SERVER, engine.tables))
+
+
 class Site:
     """A worker without Kafka: a log, its publisher on a real Redis, and the scrub."""
 
-    def __init__(self, url: str, rate: int = 1000) -> None:
-        from pipeline.adapters.debezium import LogReader
-
+    def __init__(
+        self, url: str, rate: int = 1000, fold: Callable[[str], StockFold] = new_fold, feeds: Any = None
+    ) -> None:
         self.prefix = f"scrub{next(_numbers)}"
         self.redis = redis.Redis.from_url(url, decode_responses=True)
-        engine = compiled()
-        levels = stock_levels(self.prefix, engine.views["stock"], "stock")
-        self.fold = StockFold(engine, levels, LogReader(SERVER, engine.tables))
+        self.fold = fold(self.prefix)
         self.projection = Projection(url, self.prefix, EPOCH, None, lambda: None)
         self.log = Log().begun()
         self.ledger = Ledger(replay_until=3)
         self.publisher = Publisher(
-            ME, self.fold, self.projection, ledger=self.ledger, alerts=Topic(), notes=Notes(), now=lambda: 10.0
-        )
+            ME, self.fold, self.projection, ledger=self.ledger, alerts=Topic(), notes=Notes(), now=lambda: 10.0,
+            feeds=feeds(self.fold) if feeds else None,
+        )  # fmt: skip
         self.scrub = Scrub(self.prefix, self.fold, rate, now=lambda: 10.0)
         self.runner = asyncio.Runner()
         self.n = 0
@@ -114,8 +120,13 @@ def retype(tail: str) -> Hand:
 
 
 def other_alert(site: Site) -> None:
-    held = json.loads(site.redis.hget(site.key("alerts"), "negative_available/A/W1"))
-    site.redis.hset(site.key("alerts"), "negative_available/A/W1", json.dumps(held | {"since": "2001"}))
+    held = json.loads(site.redis.hget(site.key("alerts"), alert_id(site)))
+    site.redis.hset(site.key("alerts"), alert_id(site), json.dumps(held | {"since": "2001"}))
+
+
+def alert_id(site: Site) -> str:
+    (ident,) = site.fold.book.open
+    return ident
 
 
 HANDS: dict[str, tuple[Hand, dict[str, float]]] = {
@@ -140,9 +151,9 @@ HANDS: dict[str, tuple[Hand, dict[str, float]]] = {
     "a member of nobody": (lambda s: s.redis.zadd(s.key("negative"), {s.key("{X}:W1"): -1, "x": 1}), {"negative": 2}),
     "negative deleted": (delete("negative"), {"negative": 1}),
     "negative of another type": (retype("negative"), {"negative": 2}),
-    "an alert deleted": (lambda s: s.redis.hdel(s.key("alerts"), "negative_available/A/W1"), {"alert": 1}),
+    "an alert deleted": (lambda s: s.redis.hdel(s.key("alerts"), alert_id(s)), {"alert": 1}),
     "an alert changed": (other_alert, {"alert": 1}),
-    "an alert that is none": (hset("alerts", **{"negative_available/A/W1": "x"}), {"alert": 1}),
+    "an alert that is none": (lambda s: s.redis.hset(s.key("alerts"), alert_id(s), "x"), {"alert": 1}),
     "an alert more": (hset("alerts", other="{}"), {"alert": 1}),
     "alerts of another type": (retype("alerts"), {"alert": 2}),
     "a field of meta": (hset("meta", as_of="2031-01-01T00:00:00.000Z", digest="x"), {"meta": 1}),
