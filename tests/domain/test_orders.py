@@ -182,7 +182,7 @@ def test_what_is_in_doubt_is_served_as_degraded() -> None:
     assert {d["degraded"] for d in source.show().values()} == {"all"}
     source.book.mark({}, "", 7, 0)
     assert not any("degraded" in d for d in source.show().values())
-    source.levels.mark({stock(2, 10, 5)[0]: "stock"}, 8)
+    source.levels.mark({stock(2, 10, 5)[0]: "stock"}, 8, 8)
     source.book.mark({}, "", 8, 0)
     assert {key: d["degraded"] for key, d in source.show().items()} == {"stock:order:W2": "stock"}
 
