@@ -160,7 +160,7 @@ class ReplicaOnly(Postgres):
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     tmp_path.chmod(0o755)
-    place = Place(tmp_path / "place", fast_jvm=True, fsync=False)
+    place = Place(tmp_path / "place", fast_jvm=True, fsync=False, monitoring=False)
     yield place
     place.release()
     place.remove()
