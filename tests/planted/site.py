@@ -115,10 +115,10 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        for thread in self._threads:
-            thread.join()
-        self._process.wait(10)
+        with self._process:
+            self._process.terminate()
+            for thread in self._threads:
+                thread.join()
 
     def wait_for(self, condition: Callable[["Watch"], bool], seconds: float) -> bool:
         """Whether it became true in time."""
