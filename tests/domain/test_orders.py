@@ -123,6 +123,13 @@ def test_demand_without_a_warehouse_may_come_from_any_after_what_is_due_before()
     assert source.figures("short") == {("W1", "1"): "0.0"}
 
 
+def test_demand_without_a_warehouse_takes_nothing_from_those_who_have_one() -> None:
+    source = Source()
+    early = [line(1, 1, 1, 500, warehouse=None, due="2026-12-01"), line(3, 1, 1, 300, warehouse=20, due="2026-12-01")]
+    source.cut([stock(1, 10, 50), stock(1, 20, 30)], [*early, line(2, 1, 1, 500, due="2026-12-05")])
+    assert source.figures("short") == {("W1", "1"): "0.0", ("W2", "1"): "0.0", ("W3", "1"): "0.0"}
+
+
 @pytest.mark.parametrize(
     ("required", "issued", "status", "figures"),
     [
