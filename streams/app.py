@@ -24,9 +24,16 @@ DAY_CHECK_SECONDS = 10.0
 SCRUB_SECONDS = 1.0
 
 
+class App(faust.App):
+    """Faust's app without its folders: no table here is kept on disk, and the working folder stays as it was."""
+
+    async def on_first_start(self) -> None:
+        """Nothing: Faust would make its tables' folders."""
+
+
 def make_app(settings: Kafka, source: Source) -> Any:
     """An app whose consumer hands over batches; nothing is declared, nothing listens."""
-    app = faust.App(
+    app = App(
         source.group,
         broker=[f"kafka://{server}" for server in settings.bootstrap_servers.split(",")],
         broker_credentials=_credentials(settings),
