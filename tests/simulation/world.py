@@ -13,10 +13,11 @@ import structlog
 
 import pipeline.adapters.redis as projection
 from pipeline.adapters.quarantine import Entry, Noted
+from pipeline.rules import compile as rules
 from streams import publish, scrub
 from streams.ports import Identity
 from tests.simulation.ending import check
-from tests.simulation.engines import engines
+from tests.simulation.engines import conditions, engines
 from tests.simulation.history import BEGIN_MS, WEEK_MS, History
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.process import Process, Socket
@@ -394,6 +395,7 @@ def quiet() -> None:
     stamina.instrumentation.set_on_retry_hooks([])
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     projection.ATOMIC, projection.CHUNK = 12, 5
+    rules.parse_condition = conditions.parse
     # a worker freezes what it remembers for the rest of its process: here that would keep every world for ever
     publish.gc = SimpleNamespace(collect=lambda: 0, freeze=lambda: None)  # type: ignore[assignment]
     scrub.time = SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time())  # type: ignore[assignment]
