@@ -18,6 +18,14 @@ class Before:
     served: Mapping[str, Alert]
     told: int
 
+    def as_told(self, alert: Alert) -> Alert:
+        """By the id it was told by, where it began earlier: compaction may have taken its first cut."""
+        if alert.offset > self.told or alert.is_sum:
+            return alert
+        others = (p for p in self.published.values() if p.stem == alert.stem and p.offset < alert.offset)
+        known = next(others, alert)
+        return replace(alert, id=known.id, since=known.since)
+
 
 def reconcile(book: AlertBook, missed: Sequence[Alert], before: Before, cut: Cut | None) -> list[Alert]:
     """What must still be told: what the replay `missed` telling, and what the topic or Redis has otherwise.
@@ -32,7 +40,8 @@ def reconcile(book: AlertBook, missed: Sequence[Alert], before: Before, cut: Cut
     ended = [replace(a, state=RESOLVED) for ident, a in known.items() if ident not in book.open]
     # one that ended and opened again may have ended in Redis only
     opened = [a for ident, a in book.open.items() if ident not in before.published or ident not in before.served]
-    again = list(missed) if before.told >= 0 else []
+    # where the log ends at what was told, it was all told, by the ids that it had before compaction
+    again = [before.as_told(a) for a in missed] if cut is not None and cut.offset > before.told >= 0 else []
     ids = {alert.id for alert in again}
     return again + [alert for alert in ended + opened if alert.id not in ids]
 

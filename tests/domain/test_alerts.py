@@ -1,6 +1,7 @@
 """Alerts: when they open, how they follow, how they end, and what a worker's start makes of those told before."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -45,7 +46,7 @@ class Site:
         return reconcile(self.book, [], Before(*by_id, told), Cut(99, Position(99), 99_000))
 
 
-def said(events: Sequence[Alert]) -> list[tuple[str, str]]:
+def said(events: Iterable[Alert]) -> list[tuple[str, str]]:
     return [(a.id.replace(f"{EPOCH}.", ""), a.state) for a in events]
 
 
@@ -188,6 +189,17 @@ def test_what_opened_since_is_told_and_what_only_redis_was_told_too() -> None:
     (told,) = site.take(1, row(7, "RIM", 1, -1))
     for published, served in (([], []), ([], [told]), ([told], [])):
         assert said(site.reconcile(published, served, 0)) == [(f"{NEGATIVE}/1", "open")]
+
+
+@pytest.mark.parametrize(("last", "state"), [(-2, "updated"), (1, "resolved")])
+def test_what_came_since_is_told_by_the_id_it_had_before_compaction(last: int, state: str) -> None:
+    site = Site()
+    (opened,) = site.take(5, row(7, "RIM", 1, -1))
+    missed = site.take(9, row(7, "RIM", 1, last))
+    told = {f"{NEGATIVE}/{EPOCH}.2": replace(opened, id=f"{NEGATIVE}/{EPOCH}.2", since="1970-01-01T00:00:02.000Z")}
+    (again,) = reconcile(site.book, missed, Before(told, told, 6), Cut(9, Position(9), 9_000))
+    assert (said([again]), again.since) == ([(f"{NEGATIVE}/2", state)], "1970-01-01T00:00:02.000Z")
+    assert said(site.book.open.values()) == ([(f"{NEGATIVE}/2", "updated")] if state == "updated" else [])
 
 
 def test_one_that_ended_and_opened_again_is_another() -> None:
