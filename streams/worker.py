@@ -1,7 +1,6 @@
 """The worker's composition root: settings in, a running process out."""
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
@@ -76,8 +75,11 @@ async def _serve(
     outcome = await app.wait(stop.wait())
     if outcome.stopped:
         _fatal(app.crash_reason or RuntimeError("Faust stopped by itself"))
-    with contextlib.suppress(TimeoutError):  # Redis or Kafka are away: nothing is lost by leaving
-        await asyncio.wait_for(app.stop(), STOP_SECONDS)
+    stopping = asyncio.ensure_future(app.stop())
+    # where Redis or Kafka are away nothing is lost by leaving; to cancel what waits for them may take for ever
+    await asyncio.wait({stopping}, timeout=STOP_SECONDS)
+    if stopping.done():
+        stopping.result()
     publisher.fold.engine.store.close()
     log.info("worker stopped", source=source.name)
     _leave(0)
