@@ -18,14 +18,6 @@ class Before:
     served: Mapping[str, Alert]
     told: int
 
-    def as_told(self, alert: Alert) -> Alert:
-        """By the id it was told by, where it began earlier: compaction may have taken its first cut."""
-        if alert.offset > self.told or alert.is_sum:
-            return alert
-        others = (p for p in self.published.values() if p.stem == alert.stem and p.offset < alert.offset)
-        known = next(others, alert)
-        return replace(alert, id=known.id, since=known.since)
-
 
 def reconcile(book: AlertBook, missed: Sequence[Alert], before: Before, cut: Cut | None) -> list[Alert]:
     """What must still be told: what the replay `missed` telling, and what the topic or Redis has otherwise.
@@ -41,9 +33,24 @@ def reconcile(book: AlertBook, missed: Sequence[Alert], before: Before, cut: Cut
     # one that ended and opened again may have ended in Redis only
     opened = [a for ident, a in book.open.items() if ident not in before.published or ident not in before.served]
     # where the log ends at what was told, it was all told, by the ids that it had before compaction
-    again = [before.as_told(a) for a in missed] if cut is not None and cut.offset > before.told >= 0 else []
+    again = _as_told(missed, before) if cut is not None and cut.offset > before.told >= 0 else []
     ids = {alert.id for alert in again}
     return again + [alert for alert in ended + opened if alert.id not in ids]
+
+
+def _as_told(missed: Sequence[Alert], before: Before) -> list[Alert]:
+    """By the ids they were told by, where they began earlier: compaction may have taken their first cuts."""
+    told: dict[str, list[Alert]] = {}
+    for alert in before.published.values():
+        told.setdefault(alert.stem, []).append(alert)
+
+    def known(alert: Alert) -> Alert:
+        if alert.offset > before.told or alert.is_sum:
+            return alert
+        same = next((other for other in told.get(alert.stem, ()) if other.offset < alert.offset), alert)
+        return replace(alert, id=same.id, since=same.since)
+
+    return [known(alert) for alert in missed]
 
 
 @dataclass(frozen=True)
